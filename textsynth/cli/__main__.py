@@ -1,0 +1,7 @@
+"""``python -m textsynth.cli``."""
+
+import sys
+
+from textsynth.cli import main
+
+sys.exit(main())

@@ -1,0 +1,248 @@
+"""One function per command; each takes the parsed arguments and returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from textsynth import api, models, prompts
+from textsynth import recipe as recipes
+from textsynth.cli import DONE, LIMITED, show
+from textsynth.cli.progress import Live
+from textsynth.errors import RecipeError, unknown
+from textsynth.recipe import ExportSpec
+from textsynth.runs import forecast
+
+STARTER = """\
+# yaml-language-server: $schema=./recipe.schema.json
+# What this makes: 100 support tickets. Change it, then: textsynth check {file} && textsynth preview {file}
+name: {name}
+model: default            # or a Hugging Face id, a folder, http://host:8000/v1, or scripted (no model)
+records: 100              # accepted records wanted
+
+schema:                   # one line per field; or a JSON Schema file, or {{python: module:Class}}
+  subject: str<=80
+  body: text 20..400
+  priority: [low, normal, high]
+  product: str
+  opened: date
+
+prompt: |                 # or the name of a template: textsynth prompts
+  Write a support ticket of a customer who has trouble with a {{{{ product }}}}. The tone is {{{{ tone }}}}.
+  Answer with JSON.
+
+attributes:               # drawn before generation; those that are fields are exact in the result
+  product: {{weights: {{router: 3, phone: 1}}}}
+  opened: {{dates: [2024-01-01, 2024-12-31]}}
+  tone: [angry, polite, terse]
+
+quotas:
+  priority: {{low: .5, normal: .3, high: .2}}
+
+# seeds:                  # real examples shown to the model
+#   path: tickets.jsonl   # JSONL, CSV, Parquet, a folder or a Hugging Face dataset
+#   shots: 3
+#   choose: diverse       # random, matching, diverse
+#   max_uses: 20
+
+filters:                  # in this order; your own is module:Class
+  - refusal
+  - length: {{fields: [body], min_words: 5}}
+  - duplicate
+  - near_duplicate: {{threshold: 0.8}}
+
+sampling: {{max_tokens: 300, temperature: 1.0}}
+limits: {{minutes: 60}}
+
+export:
+  folder: out/{name}
+  splits: {{train: .9, test: .1}}
+"""
+
+
+def init(options: argparse.Namespace) -> int:
+    """Write a starter recipe and the JSON Schema that completes it in editors."""
+    target: Path = options.file
+    if target.exists():
+        raise RecipeError([f"{str(target)!r} exists already"], hint="give another name: textsynth init NAME.yaml")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(STARTER.format(name=target.stem, file=target))
+        (target.parent / "recipe.schema.json").write_text(recipes.json_schema())
+    except OSError as error:
+        raise RecipeError([f"{str(target)!r} cannot be written: {error.strerror}"]) from error
+    show.note(f"wrote {target} and recipe.schema.json; next: textsynth check {target}")
+    return DONE
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Print the JSON Schema of recipes."""
+    print(recipes.json_schema())
+    return DONE
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check a recipe and show what will be enforced, checked and assumed."""
+    parts = api.check(options.recipe)
+    if options.json:
+        findings = [[f.path, f.keyword, f.status, f.note] for f in parts.decoding.findings]
+        print(json.dumps({"backend": parts.decoding.backend, "findings": findings, "fields": list(parts.schema.properties)}))
+    else:
+        show.checked(parts)
+    return DONE
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make or continue a run, export it, sum it up."""
+    recipe = recipes.read(options.recipe)
+    folder = options.folder or Path("runs") / recipe.name
+    if options.dry_run and options.folder is None:
+        folder = api.temporary_folder()
+    with engine_output(folder) as out, Live(out, as_json=options.json) as live:
+        made = api.run(recipe, folder=folder, on_progress=live.update, dry_run=options.dry_run)
+    places = []
+    if made.accepted and recipe.export is not None and not (options.no_export or options.dry_run):
+        places = made.export()
+    if options.json:
+        totals = made.totals
+        result = {"kept": totals.kept, "draws": totals.draws, "reasons": totals.reasons, "open": totals.open}
+        print(json.dumps({"event": "result", **result, "stopped_by": made.stopped_by, "exported": places}), flush=True)
+    else:
+        show.summary(made, places)
+    if options.dry_run and options.folder is None:
+        made.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return DONE if made.complete else LIMITED
+
+
+def preview(options: argparse.Namespace) -> int:
+    """Make a few records, show them, forecast the whole run."""
+    recipe = recipes.read(options.recipe)
+    with engine_output(None) as out, Live(out, as_json=options.json) as live:
+        made = api.preview(recipe, records=options.records, on_progress=live.update, dry_run=options.dry_run)
+    scaled = forecast(made, recipe.records)
+    if options.json:
+        facts = {name: getattr(scaled, name) for name in scaled.__dataclass_fields__}
+        print(json.dumps({"event": "result", "records": list(made.records()), "forecast": facts}), flush=True)
+    else:
+        show.records(made, options.records)
+        show.summary(made, [], title="Preview")
+        show.forecast(scaled, made)
+    made.close()
+    shutil.rmtree(made.folder, ignore_errors=True)
+    return DONE if made.complete else LIMITED
+
+
+def why(options: argparse.Namespace) -> int:
+    """Explain one draw."""
+    opened = api.load_run(options.run)
+    show.explanation(opened, opened.why(options.index))
+    return DONE
+
+
+def show_run(options: argparse.Namespace) -> int:
+    """Sum up a run and show some of its records."""
+    opened = api.load_run(options.run)
+    show.records(opened, options.records)
+    show.summary(opened, [])
+    return DONE
+
+
+def export(options: argparse.Namespace) -> int:
+    """Export a run, in the recipe's form or another one."""
+    opened = api.load_run(options.run)
+    given = opened.recipe.export or ExportSpec()
+    changed: dict[str, object] = {"hub": options.hub or given.hub}
+    if options.format:
+        changed["form"] = recipes.Named(name=options.format)
+    if options.files:
+        changed["files"] = options.files
+    places = opened.export(given.model_copy(update=changed), folder=options.to)
+    show.exported(places)
+    return DONE
+
+
+def show_prompts(options: argparse.Namespace) -> int:
+    """List the library or show one template."""
+    library = prompts.library()
+    if options.name is None:
+        show.library(library)
+    elif options.name in library:
+        show.prompt(library[options.name])
+    else:
+        raise RecipeError([unknown("prompts", options.name, library)])
+    return DONE
+
+
+def show_models(options: argparse.Namespace) -> int:
+    """List the models on this machine, or fetch one."""
+    if options.fetch is None:
+        show.models(models.listing())
+        return DONE
+    if wrong := models.problem(options.fetch):
+        raise RecipeError([f"models: {wrong}"])
+    found = models.fetch(options.fetch, say=show.note)
+    show.note(f"{found.name}: {found.location} ({found.source})")
+    return DONE
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Compare two runs."""
+    show.difference(api.load_run(options.run), api.load_run(options.other))
+    return DONE
+
+
+@contextlib.contextmanager
+def engine_output(folder: Path | None) -> Iterator[TextIO]:
+    """Send what the engine's libraries write to a log in the run folder; yield the real standard output for us.
+
+    vLLM and its native parts write to the process's own descriptors, over any display.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    real = [os.dup(1), os.dup(2)]
+    log = open_log(folder)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    out = os.fdopen(os.dup(real[0]), "w", buffering=1)
+    try:
+        yield out
+    finally:
+        out.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for target, saved in zip((1, 2), real, strict=True):
+            os.dup2(saved, target)
+            os.close(saved)
+
+
+def open_log(folder: Path | None) -> int:
+    """Open ``engine.log`` in the run folder for appending; where that cannot be, nothing is kept."""
+    with contextlib.suppress(OSError):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            return os.open(folder / "engine.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    return os.open(os.devnull, os.O_WRONLY)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "init": init,
+    "check": check,
+    "preview": preview,
+    "run": run,
+    "why": why,
+    "show": show_run,
+    "export": export,
+    "prompts": show_prompts,
+    "models": show_models,
+    "diff": diff,
+    "schema": schema,
+}

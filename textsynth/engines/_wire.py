@@ -1,0 +1,157 @@
+"""What goes over the wire to an OpenAI-compatible server and back, as pure functions: no sockets, no state.
+
+A request's schema is JSON text already and is copied into the body unparsed; of an answer only what is needed is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any, Literal
+
+import msgspec
+
+from textsynth.records import Completion, Request
+
+Structured = Literal["response_format", "vllm", "none"]
+Kind = Literal["pushback", "refused", "failed", "final", "denied"]
+LONGEST_RETRY_AFTER = 300.0  # seconds
+SHOWN = 300  # characters of a server's own words
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Answer(msgspec.Struct, gc=False):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+class _Model(msgspec.Struct):
+    id: str
+    max_model_len: int | None = None
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_models = msgspec.json.Decoder(_Models).decode
+_NO_USAGE = _Usage()
+_KNOBS = ("min_p", "top_p", "top_k", "repetition_penalty")
+
+
+def encode_body(request: Request, base: dict[str, Any], structured: Structured) -> bytes:
+    """Return the body of a chat completion; ``base`` holds the fields that are the same for every request."""
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "messages": request.messages,
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "seed": sampling.seed,
+    }
+    for knob in _KNOBS:
+        if (value := getattr(sampling, knob)) is not None:
+            body[knob] = value
+    if sampling.stop:
+        body["stop"] = sampling.stop
+    if request.schema is not None and structured != "none":
+        schema = msgspec.Raw(request.schema)  # JSON text already: copied, not parsed
+        if structured == "vllm":
+            body["structured_outputs"] = {"json": schema}
+        else:
+            form = {"name": "record", "strict": True, "schema": schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
+    body.update(base)
+    return _encode(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a try gave no completion.
+
+    ``kind``: the server has too many (pushback), can't be reached (refused), failed this time (failed), will never
+    answer this request (final) or this user (denied). ``wait`` is what it asks to wait, in seconds.
+    """
+
+    kind: Kind
+    text: str
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The models that a server offers, each with its context length in tokens if it tells."""
+
+    address: str
+    names: dict[str, int | None]
+
+
+_KINDS: dict[int, Kind] = {
+    **dict.fromkeys((429, 503), "pushback"),
+    **dict.fromkeys((408, 500, 502, 504), "failed"),
+    **dict.fromkeys((401, 403), "denied"),
+}  # fmt: skip
+
+
+def _retry_after(header: str | None) -> float:
+    """Return the seconds that a ``Retry-After`` header asks for, in either of its two forms; 0 if it says nothing."""
+    if not header:
+        return 0.0
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - time()
+        except ValueError:
+            return 0.0
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def read_failure(status: int, payload: bytes, retry_after: str | None = None) -> Failure:
+    """Say what a status other than 200 means, with the first 300 characters of the server's words."""
+    words = " ".join(payload[: 4 * SHOWN].decode("utf-8", "replace").split())[:SHOWN]
+    return Failure(_KINDS.get(status, "final"), f"HTTP {status}: {words}", _retry_after(retry_after))
+
+
+def read_completion(request: Request, payload: bytes, seconds: float) -> Completion | Failure:
+    """Return the completion in the body of a 200, or a failure if the body is not one."""
+    try:
+        answer = _decode_answer(payload)
+        choice = answer.choices[0]
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
+        return Failure("failed", f"HTTP 200 without a completion: {payload[:SHOWN].decode('utf-8', 'replace')}")
+    usage = answer.usage or _NO_USAGE
+    return Completion(
+        request.draw,
+        request.step,
+        choice.message.content or "",
+        "length" if choice.finish_reason == "length" else "stop",
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        seconds,
+    )
+
+
+def read_listing(address: str, status: int, payload: bytes) -> Listing | Failure:
+    """Return the models in the answer to ``GET /models``; a server without that address lists none."""
+    if status in {401, 403}:
+        return read_failure(status, payload)
+    try:
+        return Listing(address, {model.id: model.max_model_len for model in _decode_models(payload).data})
+    except msgspec.DecodeError:
+        return Listing(address, {})

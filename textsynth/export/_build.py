@@ -1,0 +1,192 @@
+"""From accepted records to a ``DatasetDict``: streamed to Arrow files, split exactly, the same for the same seed.
+
+The records are written once to one Arrow file. Only then are their number and the labels seen known, so a second pass
+over that file deals the rows out to one file per split. Memory holds one chunk of rows and some bytes per record.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_64_intdigest
+
+from textsynth.errors import ExportError
+from textsynth.export._disk import disk_errors, scratch_folder
+from textsynth.export._features import Shape, to_features
+from textsynth.export._form import Form, does_not_fit
+from textsynth.records import Record
+from textsynth.schema import RecordSchema
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+CHUNK = 1000
+"""Rows in memory at a time."""
+
+
+def to_dataset(
+    records: Iterable[Record], form: Form, schema: RecordSchema, splits: Mapping[str, float], seed: int
+) -> DatasetDict:
+    """Build the dataset of ``records`` in the given form.
+
+    Args:
+        records: read once, from first to last.
+        splits: shares by name; the sizes are exact (largest remainder). Which record goes where depends on ``seed`` and
+            on the number of records alone; within a split the order is kept.
+
+    Returns:
+        One memory-mapped dataset per split, possibly without rows. Its files are removed when the process ends.
+
+    Raises:
+        ExportError: options that do not fit the schema, split names or shares that cannot be, a value that its column
+            cannot hold, no room on the disk.
+    """
+    from datasets import Dataset, DatasetDict
+
+    check_splits(splits)
+    folder = scratch_folder()
+    with disk_errors(folder):
+        columns = form.layout(schema).columns
+        undealt = folder / "rows.arrow"
+        count = write_rows(undealt, form.rows(records, schema), to_features(columns).arrow_schema)
+        columns = with_seen_labels(columns, undealt)
+        files = {name: folder / f"{name}.split.arrow" for name in splits}
+        deal(undealt, files, assign(split_sizes(splits, count), seed), columns)
+        undealt.unlink()
+        return DatasetDict({name: Dataset.from_file(str(file), split=name) for name, file in files.items()})
+
+
+def check_splits(splits: Mapping[str, float]) -> None:
+    """Raise ``ExportError`` unless there are splits, with names that datasets takes and shares that can be."""
+    shares = splits.values()
+    if not all(share >= 0 and math.isfinite(share) for share in shares) or sum(shares) <= 0:
+        raise ExportError(f"splits: shares must be 0 or more and not all 0, got {dict(splits)}")
+    for name in splits:
+        if not re.fullmatch(r"\w+(\.\w+)*", name) or name == "all":
+            raise ExportError(
+                f"splits: {name!r} cannot name a split: letters, digits and underscores only, and not 'all'",
+                hint="usual names are train, validation and test",
+            )
+
+
+def split_sizes(splits: Mapping[str, float], count: int) -> dict[str, int]:
+    """Round shares to sizes that add up to ``count`` (Hamilton's largest remainder; ties go to the earlier one)."""
+    total = sum(splits.values())
+    exact = {name: share / total * count for name, share in splits.items()}
+    sizes = {name: math.floor(size) for name, size in exact.items()}
+    for name in sorted(exact, key=lambda n: sizes[n] - exact[n])[: count - sum(sizes.values())]:
+        sizes[name] += 1
+    return sizes
+
+
+def assign(sizes: Mapping[str, int], seed: int) -> Any:
+    """Return the number of its split for each row: an array of small integers, the same on every machine."""
+    import numpy
+
+    count = sum(sizes.values())
+    hashes = (xxh3_64_intdigest(row.to_bytes(8, "little"), seed=seed % 2**64) for row in range(count))
+    order = numpy.argsort(numpy.fromiter(hashes, dtype=numpy.uint64, count=count), kind="stable")
+    assigned = numpy.empty(count, dtype=numpy.int16)
+    assigned[order] = numpy.repeat(numpy.arange(len(sizes), dtype=numpy.int16), list(sizes.values()))
+    return assigned
+
+
+def write_rows(file: Path, rows: Iterator[Record], schema: Any) -> int:
+    """Write rows to an Arrow stream and return their number."""
+    import pyarrow
+
+    count = 0
+    with pyarrow.OSFile(str(file), "wb") as sink, pyarrow.ipc.new_stream(sink, schema) as writer:
+        while chunk := list(islice(rows, CHUNK)):
+            writer.write_batch(to_batch(chunk, schema, count))
+            count += len(chunk)
+    return count
+
+
+def to_batch(chunk: Sequence[Record], schema: Any, first: int) -> Any:
+    """Return rows as a record batch; ``first`` is the number of the first row, for the message."""
+    import pyarrow
+
+    try:
+        return pyarrow.RecordBatch.from_pylist(chunk, schema=schema)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise find_misfit(chunk, schema, first, error) from error
+
+
+def find_misfit(chunk: Sequence[Record], schema: Any, first: int, error: Exception) -> ExportError:
+    """Find the value that Arrow refused: the first row, and its column, that cannot be written alone."""
+    import pyarrow
+
+    for number, row in enumerate(chunk, first):
+        for column in schema:
+            try:
+                pyarrow.array([row[column.name]], column.type)
+            except (TypeError, ValueError, OverflowError) as refused:
+                return does_not_fit(number, column.name, str(refused), schema.names)
+    return ExportError(f"records {first} to {first + len(chunk) - 1}: {error}")
+
+
+def with_seen_labels(columns: Mapping[str, Shape], file: Path) -> dict[str, Shape]:
+    """Give every label whose names are open those that ``file`` holds, sorted; whole numbers by value."""
+    found = dict(columns)
+    for name, shape in columns.items():
+        if shape.kind == "label" and shape.names is None:
+            seen = {text for batch in read_batches(file) for text in batch.column(name).unique().to_pylist()} - {None}
+            found[name] = replace(shape, names=tuple(sorted(seen, key=label_order)))
+    return found
+
+
+def label_order(name: str) -> tuple[bool, int, str]:
+    """Sort labels that are whole numbers by value, before all others."""
+    number = re.fullmatch(r"-?\d{1,18}", name)
+    return number is None, int(name) if number else 0, name
+
+
+def deal(source: Path, files: Mapping[str, Path], assigned: Any, columns: Mapping[str, Shape]) -> None:
+    """Write each row of ``source`` to the file of its split, labels as numbers."""
+    from contextlib import ExitStack
+
+    import pyarrow
+
+    schema = to_features(columns).arrow_schema
+    with ExitStack() as stack:
+        writers = []
+        for file in files.values():
+            sink = stack.enter_context(pyarrow.OSFile(str(file), "wb"))
+            writers.append(stack.enter_context(pyarrow.ipc.new_stream(sink, schema)))
+            writers[-1].write_batch(pyarrow.RecordBatch.from_pylist([], schema=schema))
+        start = 0
+        for batch in read_batches(source):
+            part = assigned[start : start + batch.num_rows]
+            start += batch.num_rows
+            final = number_labels(batch, schema, columns)
+            for number, writer in enumerate(writers):
+                if (part == number).any():
+                    writer.write_batch(final.filter(pyarrow.array(part == number)))
+
+
+def number_labels(batch: Any, schema: Any, columns: Mapping[str, Shape]) -> Any:
+    """Return ``batch`` with the labels that are still text as numbers, in the final schema."""
+    import pyarrow
+    from pyarrow import compute
+
+    arrays = list(batch.columns)
+    for place, (name, shape) in enumerate(columns.items()):
+        if shape.kind == "label" and pyarrow.types.is_string(arrays[place].type):
+            names = pyarrow.array(shape.names, pyarrow.string())
+            arrays[place] = compute.index_in(arrays[place], value_set=names).cast(schema.field(name).type)
+    return pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def read_batches(file: Path) -> Iterator[Any]:
+    """Yield the record batches of an Arrow stream."""
+    import pyarrow
+
+    with pyarrow.memory_map(str(file)) as source, pyarrow.ipc.open_stream(source) as reader:
+        yield from reader

@@ -1,0 +1,105 @@
+"""A dataset on the Hugging Face hub: the data by datasets' own upload, then the card."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from textsynth.errors import ExportError
+from textsynth.export._card import complete, written_splits
+from textsynth.export._write import quiet
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+DEFAULT_TOKEN = "HF_TOKEN"
+
+
+def push(dataset: DatasetDict, repo: str, card: str, *, private: bool = True, token_env: str = DEFAULT_TOKEN) -> str:
+    """Upload ``dataset`` as Parquet to ``repo`` (``owner/name``), with its card, and return the page's address.
+
+    Args:
+        private: of a repository that does not exist yet. Private data is never sent to one that is public.
+        token_env: the environment variable with the token; for ``HF_TOKEN`` a stored login (``hf auth login``) will do.
+
+    Raises:
+        ExportError: no token, no such repository or no right to it, a public one, no connection; each with what to do.
+    """
+    from datasets import DatasetDict
+    from huggingface_hub import DatasetCard, HfApi
+
+    token = find_token(token_env)
+    with hub_errors(repo, token_env), quiet():
+        api = HfApi(token=token)
+        refuse_public(api, repo, private=private)
+        kept = DatasetDict({name: dataset[name] for name in written_splits(dataset)})
+        kept.push_to_hub(repo, private=private, token=token, commit_message="Upload dataset with textsynth")
+        DatasetCard(complete(card, kept, "parquet")).push_to_hub(repo, token=token)
+    return f"{api.endpoint}/datasets/{repo}"
+
+
+def find_token(token_env: str) -> str:
+    """Return the token to use, or raise ``ExportError``."""
+    from huggingface_hub import get_token
+
+    token = os.environ.get(token_env) or (get_token() if token_env == DEFAULT_TOKEN else None)
+    if not token:
+        raise ExportError(
+            f"export.hub: the environment variable {token_env} is not set, and pushing needs a token",
+            hint="make one with write access at https://huggingface.co/settings/tokens",
+        )
+    return token
+
+
+def refuse_public(api: Any, repo: str, *, private: bool) -> None:
+    """Raise ``ExportError`` if the data is to be private and the repository exists and is public."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        found = api.dataset_info(repo)
+    except RepositoryNotFoundError:
+        return
+    if private and not found.private:
+        raise ExportError(
+            f"export.hub: {repo!r} exists and is public, but export.private is true",
+            hint="choose another name, make the repository private, or set private: false",
+        )
+
+
+@contextmanager
+def hub_errors(repo: str, token_env: str) -> Iterator[None]:
+    """Turn what the hub's client raises into an ``ExportError`` that says what to do."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    http_error = HfHubHTTPError.__bases__[0]  # that of requests, httpx or httpx2, whichever this version is built on
+    try:
+        yield
+    except HfHubHTTPError as error:
+        raise refused(repo, token_env, error) from error
+    except (http_error, OSError) as error:
+        raise ExportError(
+            f"export.hub: no connection while pushing to {repo!r}: {str(error)[:200] or type(error).__name__}",
+            hint="check the network and HF_HUB_OFFLINE, then export again: the run is untouched",
+            retryable=True,
+        ) from error
+    except ValueError as error:  # a name or a card that the client or the hub does not take
+        hint = "a repository is named owner/name"
+        raise ExportError(f"export.hub: {repo!r} was not accepted: {error}", hint=hint) from error
+
+
+def refused(repo: str, token_env: str, error: Any) -> ExportError:
+    """Word the hub's answer."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    hints = {
+        401: f"the token is not valid: renew it and set {token_env}",
+        403: f"the token in {token_env} needs write access to {repo.split('/')[0]!r}",
+        404: "check the name; a repository of others, or one your token may not see, also answers 404",
+        429: "too many requests: wait a little, then export again",
+    }
+    hint = hints.get(status or 0, "see https://status.huggingface.co, then export again: the run is untouched")
+    answer = str(getattr(error, "server_message", None) or str(error).strip().split("\n")[0])
+    retryable = status == 429 or (status or 0) >= 500
+    message = f"export.hub: the hub answered {status} for {repo!r}: {answer[:200]}"
+    return ExportError(message, hint=hint, retryable=retryable)

@@ -1,0 +1,380 @@
+"""The loop: draw → request → completion → candidate → verdict → ledger → steer, until enough is kept.
+
+One thread runs it; the engine works in its own and is always kept full. Nothing here waits for a whole batch: a window is
+judged when its last draw is done, while later windows are already being generated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from textsynth.assemble import Parts
+from textsynth.errors import LedgerError
+from textsynth.judge import Judge
+from textsynth.ledger import KEPT, Ledger
+from textsynth.methods import Steps
+from textsynth.records import Candidate, Completion, Draw, Drop, EngineStatus, Record, Request, Verdict
+from textsynth.recipe import to_yaml
+from textsynth.registry import contain
+
+TICK = 0.05
+"""Longest wait for the engine in one turn, seconds."""
+REDRAW = 0.3
+"""Seconds between two calls of ``on_progress``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands. Rates are of this process; ``seconds_left`` is ``None`` while nothing can be said."""
+
+    phase: str
+    kept: int
+    wanted: int
+    draws: int
+    reasons: Mapping[str, int]
+    tokens: int
+    tokens_per_second: float
+    seconds: float
+    seconds_left: float | None
+    engine: EngineStatus
+
+
+@dataclass(slots=True)
+class Window:
+    """Draws judged together, and those of them that are done.
+
+    ``resumed`` says that some were begun by an earlier process; ``kept_before`` are records of this window it kept.
+    """
+
+    number: int
+    draws: list[Draw]
+    done: dict[int, Candidate] = field(default_factory=dict)
+    resumed: bool = False
+    kept_before: list[Record] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every draw is done."""
+        return len(self.done) == len(self.draws)
+
+
+@dataclass(slots=True)
+class Active:
+    """A draw under way: its window and the generator that is waiting for a completion."""
+
+    draw: Draw
+    window: Window
+    steps: Steps
+
+
+class Pipeline:
+    """One run in one folder. Iterate over ``records`` to make it happen; ``close`` in any case.
+
+    Args:
+        parts: from ``assemble``.
+        folder: the run folder; what it holds already is continued.
+        on_progress: called a few times a second.
+
+    Raises:
+        LedgerError: the folder is in use, damaged, cannot be written, or holds data of another recipe.
+    """
+
+    def __init__(self, parts: Parts, folder: Path, *, on_progress: Callable[[Progress], None] | None = None) -> None:
+        self.parts, self.recipe, self.engine = parts, parts.recipe, parts.engine
+        self.ledger = Ledger(folder, write=True)
+        self.judge = Judge(filters=parts.filters, records=self.recipe.records, quotas=parts.quotas)
+        self.stopped_by = ""
+        self._on_progress = on_progress or (lambda progress: None)
+        self._windows: deque[Window] = deque()
+        self._active: dict[int, Active] = {}
+        self._urgent: deque[Request] = deque()
+        self._fresh: deque[Request] = deque()
+        self._reasons: Counter[str] = Counter()
+        self._recent: deque[tuple[int, int]] = deque(maxlen=self.recipe.limits.windows)
+        self._tokens = self._tokens_before = 0
+        self._kept_before = 0
+        self._started = self._drawn = time.monotonic()
+        try:
+            self._claim()
+            self._restore()
+        except BaseException:
+            self.ledger.close()
+            raise
+
+    def records(self) -> Iterator[list[tuple[int, Record]]]:
+        """Run until a stop rule holds; yield newly kept records with their index, window by window."""
+        if self._finished():
+            self._finish()
+            return
+        self._say("loading the model")
+        self.engine.start(backend=self.parts.decoding.backend)
+        self._started = time.monotonic()
+        while not self._finished():
+            self._feed()
+            for done in self.engine.collect(TICK):
+                self._advance(done)
+            kept = self._judge_windows()
+            self.ledger.tick()
+            if time.monotonic() - self._drawn >= REDRAW:
+                self._say("generating")
+            if kept:
+                yield kept
+        self._finish()
+
+    def close(self) -> None:
+        """Stop the engine and write what is finished. The run can be continued later."""
+        try:
+            self.engine.close()
+        finally:
+            try:
+                self._note_time()
+            finally:
+                self.ledger.close()
+
+    # --- opening -----------------------------------------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        """Write what this run is, or refuse if the folder holds something else."""
+        held = self.ledger.fact("fingerprint")
+        ours = plain(self.parts.fingerprint)
+        if held is not None and held != ours:
+            changed = differences(held, ours)
+            raise LedgerError(
+                f"the run folder {str(self.ledger.folder)!r} holds data of another recipe; changed: {'; '.join(changed[:8])}",
+                hint="take the change back, or give the new recipe a folder of its own with --folder",
+            )
+        kept = self.ledger.totals().kept
+        if kept > self.recipe.records:
+            raise LedgerError(
+                f"the run folder {str(self.ledger.folder)!r} already holds {kept} accepted records, "
+                f"records: asks for {self.recipe.records}",
+                hint="ask for as many or more, or choose another folder with --folder",
+            )
+        if held is None:
+            self.ledger.set_fact("fingerprint", ours)
+            self.ledger.set_fact("created", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        self.ledger.set_fact("recipe", to_yaml(self.parts.data))
+        self.ledger.set_fact("folder", str(self.recipe.folder))
+        self.ledger.set_fact("findings", [[f.path, f.keyword, f.status, f.note] for f in self.parts.decoding.findings])
+        self.ledger.set_fact("backend", self.parts.decoding.backend)
+        self.ledger.set_fact("seeds_rows", len(self.parts.seeds))
+
+    def _restore(self) -> None:
+        """Bring plan, filters, quotas and open draws to where the ledger ends."""
+        totals = self.ledger.totals()
+        self._tokens = self._tokens_before = totals.tokens
+        self._reasons.update(totals.reasons)
+        if surplus := self._reasons.pop("surplus", 0):
+            if totals.kept < self.recipe.records:
+                self.ledger.reopen("surplus")
+            else:
+                self._reasons["surplus"] = surplus
+        window: list[Draw] = []
+        for draw in self.ledger.draws():
+            if window and draw.window != window[0].window:
+                self._restore_window(window)
+                window = []
+            window.append(draw)
+        if window:
+            self._restore_window(window)
+        self._kept_before = self.judge.kept
+
+    def _restore_window(self, draws: list[Draw]) -> None:
+        """Take over one window: its verdicts if it has them, else its draws with their completions so far."""
+        steering = self.parts.plan.steering
+        steering.next_size()
+        self.parts.plan.restore(draws)
+        kept, open_draws = [], []
+        for draw in draws:
+            ended = self.ledger.verdict(draw.index)
+            if ended is None:
+                open_draws.append(draw)
+            elif ended[0].reason == KEPT:
+                kept.append(Candidate(draw, ended[1]))
+        self.judge.restore(kept)
+        if open_draws:
+            self._open(Window(draws[0].window, open_draws, resumed=True, kept_before=[c.record or {} for c in kept]))
+        else:
+            steering.judge(draws[0].window, [c.record or {} for c in kept])
+            self._recent.append((len(kept), len(draws)))
+
+    # --- one turn ----------------------------------------------------------------------------------------------------
+
+    def _feed(self) -> None:
+        """Keep the engine full: first what draws under way ask, then new draws, planned a window at a time."""
+        room = self.engine.room()
+        while room > len(self._urgent) + len(self._fresh) and self._plan_window():
+            pass
+        batch = []
+        while len(batch) < room and (self._urgent or self._fresh):
+            batch.append(self._urgent.popleft() if self._urgent else self._fresh.popleft())
+        if batch:
+            self.engine.submit(batch)
+
+    def _plan_window(self) -> bool:
+        """Plan one more window; False when none is wanted now."""
+        limit = self.recipe.limits.draws
+        draws = self.parts.plan.next_window(None if limit is None else limit - self.parts.plan.next_index)
+        if not draws:
+            return False
+        self.ledger.add_draws(draws)
+        self._open(Window(draws[0].window, draws))
+        return True
+
+    def _open(self, window: Window) -> None:
+        """Start the draws of a window; requests whose prompts begin alike go to the engine side by side."""
+        self._windows.append(window)
+        first = []
+        for draw in window.draws:
+            active = self._active[draw.index] = Active(draw, window, self.parts.method.run(draw))
+            stored = {c.step: c for c in self.ledger.completions(draw.index)} if window.resumed else {}
+            request = self._step(active, None)
+            while request is not None and request.step in stored:
+                request = self._step(active, stored[request.step])
+            if request is not None:
+                first.append(request)
+        first.sort(key=lambda r: "".join(m["content"] for m in r.messages))
+        self._fresh.extend(first)
+
+    def _step(self, active: Active, done: Completion | None) -> Request | None:
+        """Move one draw forward; return its next request, or note its candidate."""
+        ended: list[Candidate] = []
+
+        def move() -> Request | None:
+            try:
+                return next(active.steps) if done is None else active.steps.send(done)
+            except StopIteration as stop:
+                ended.append(stop.value)
+                return None
+
+        request, error = contain(move)
+        if request is not None:
+            return request
+        draw = active.draw
+        active.window.done[draw.index] = ended[0] if ended else Candidate(draw, None, Drop("method_error", error))
+        del self._active[draw.index]
+        return None
+
+    def _advance(self, done: Completion) -> None:
+        """Hand a completion to its draw."""
+        self.ledger.add_completion(done)
+        self._tokens += done.tokens
+        active = self._active.get(done.draw)
+        if active is not None and (request := self._step(active, done)) is not None:
+            self._urgent.append(request)
+
+    def _judge_windows(self) -> list[tuple[int, Record]]:
+        """Judge every window that is complete, in order; return what was kept."""
+        kept: list[tuple[int, Record]] = []
+        while self._windows and self._windows[0].complete and not self.judge.complete:
+            window = self._windows.popleft()
+            verdicts = self.judge.judge([window.done[d.index] for d in window.draws])
+            for verdict in verdicts:
+                self._end(verdict)
+            records = [(v.candidate.draw.index, v.candidate.record or {}) for v in verdicts if v.kept]
+            self.parts.plan.steering.judge(window.number, [*window.kept_before, *(record for _, record in records)])
+            self._recent.append((len(records), len(verdicts)))
+            kept += records
+        return kept
+
+    def _end(self, verdict: Verdict) -> None:
+        """Note the end of a draw."""
+        self.ledger.add_verdict(verdict)
+        if verdict.drop is not None:
+            self._reasons[verdict.drop.reason] += 1
+
+    # --- ending ------------------------------------------------------------------------------------------------------
+
+    def _finished(self) -> bool:
+        """Return whether a stop rule holds, and note which."""
+        limits, lived = self.recipe.limits, time.monotonic() - self._started
+        if self.judge.complete:
+            self.stopped_by = "records"
+        elif limits.tokens is not None and self._tokens >= limits.tokens:
+            self.stopped_by = f"limits.tokens: {limits.tokens}"
+        elif limits.minutes is not None and lived >= limits.minutes * 60:
+            self.stopped_by = f"limits.minutes: {limits.minutes:g}"
+        elif self._hopeless():
+            kept, judged = self._recent_sums()
+            self.stopped_by = f"limits.acceptance: {kept} of the last {judged} draws were kept, at least {limits.acceptance:.0%} are needed"
+        elif not self._windows and not self._plan_window():
+            draws = self.parts.plan.next_index
+            exhausted = limits.draws is not None and draws >= limits.draws
+            self.stopped_by = f"limits.draws: {limits.draws}" if exhausted else "seeds.max_uses: every seed has been shown as often as allowed"
+        return bool(self.stopped_by)
+
+    def _hopeless(self) -> bool:
+        kept, judged = self._recent_sums()
+        full = len(self._recent) == self._recent.maxlen
+        return full and judged > 0 and kept / judged < self.recipe.limits.acceptance
+
+    def _recent_sums(self) -> tuple[int, int]:
+        return sum(k for k, _ in self._recent), sum(j for _, j in self._recent)
+
+    def _finish(self) -> None:
+        """Stop the engine; draws that are not needed any more end as ``surplus``."""
+        self.engine.cancel()
+        if self.judge.complete:
+            for window in self._windows:
+                for draw in window.draws:
+                    self._end(Verdict(Candidate(draw, None), Drop("surplus", f"{self.judge.records} records were already accepted")))
+            self._windows.clear()
+        self.ledger.set_fact("stopped_by", self.stopped_by)
+        self.ledger.commit()
+        self._say("finished")
+
+    def _note_time(self) -> None:
+        """Add this process's share to the run's totals."""
+        status = self.engine.status()
+        spent = {"seconds": time.monotonic() - self._started, "tokens": self._tokens - self._tokens_before, "busy": status.busy}
+        sessions = self.ledger.fact("sessions", [])
+        self.ledger.set_fact("sessions", [*sessions, spent])
+        self.ledger.set_fact("engine_notes", status.notes)
+
+    def _say(self, phase: str) -> None:
+        self._drawn = now = time.monotonic()
+        lived = max(now - self._started, 1e-9)
+        made = self.judge.kept - self._kept_before
+        missing = self.recipe.records - self.judge.kept
+        self._on_progress(
+            Progress(
+                phase=phase,
+                kept=self.judge.kept,
+                wanted=self.recipe.records,
+                draws=self.parts.plan.next_index,
+                reasons=dict(self._reasons.most_common()),
+                tokens=self._tokens,
+                tokens_per_second=(self._tokens - self._tokens_before) / lived,
+                seconds=lived,
+                seconds_left=lived / made * missing if made else None,
+                engine=self.engine.status(),
+            )
+        )
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON gives it back."""
+    import json
+
+    return json.loads(json.dumps(value, default=str))
+
+
+def differences(held: Any, ours: Any, path: str = "") -> list[str]:
+    """Return where two JSON values differ, as ``path: old → new``."""
+    if isinstance(held, dict) and isinstance(ours, dict):
+        keys = dict.fromkeys([*held, *ours])
+        return [line for k in keys for line in differences(held.get(k), ours.get(k), f"{path}.{k}" if path else str(k))]
+    if held == ours:
+        return []
+    return [f"{path}: {short(held)} → {short(ours)}"]
+
+
+def short(value: Any) -> str:
+    """Return a value in at most 60 characters."""
+    text = "(absent)" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

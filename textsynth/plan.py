@@ -1,0 +1,77 @@
+"""The plan: index to draw. What draw *i* asks for depends on the recipe, the seed and the steering, never on timing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+from textsynth.attributes import Attribute
+from textsynth.records import Draw
+from textsynth.seeds import SeedPool
+from textsynth.steer import Steering
+
+
+class Plan:
+    """Makes the draws of one window after the other.
+
+    Args:
+        seed: the recipe's seed.
+        attributes: in the order in which they are drawn.
+        seeds: the pool examples are taken from, or ``None``.
+        steering: how many draws a window has and which quota values they get.
+    """
+
+    def __init__(
+        self, *, seed: int, attributes: Mapping[str, Attribute], seeds: SeedPool | None, steering: Steering
+    ) -> None:
+        self.seed, self.attributes, self.seeds, self.steering = seed, attributes, seeds, steering
+        self.next_index = 0
+
+    def next_window(self, most: int | None = None) -> list[Draw]:
+        """Return the next window's draws; none when nothing more is needed or verdicts must be waited for.
+
+        Args:
+            most: how many draws may still be made (a limit of the recipe).
+        """
+        size = self.steering.next_size()
+        size = size if most is None else min(size, most)
+        size = size if self.seeds is None else min(size, self.seeds.draws_left())
+        if size <= 0:
+            return []
+        number = self.steering.planned_windows
+        shares = self.steering.share_out(size, generator(self.seed, "window", number))
+        draws = []
+        for position in range(size):
+            quota = {name: values[position] for name, values in shares.items()}
+            draws.append(self.draw(self.next_index + position, number, quota))
+        self._count(draws)
+        return draws
+
+    def draw(self, index: int, window: int, quota: Mapping[str, Any]) -> Draw:
+        """Return draw ``index``: its quota values, its attributes, its examples and its sampling seed."""
+        random = generator(self.seed, "draw", index)
+        drawn: dict[str, Any] = {}
+        for name, attribute in self.attributes.items():
+            drawn[name] = quota[name] if name in quota else attribute.draw(random, drawn)
+        sampling_seed = random.getrandbits(31)
+        seeds = self.seeds.choose(random, drawn) if self.seeds else ()
+        return Draw(index, window, drawn, seeds, sampling_seed)
+
+    def restore(self, draws: Sequence[Draw]) -> None:
+        """Take over a window that was planned before the run was resumed."""
+        for draw in draws:
+            if self.seeds:
+                self.seeds.restore(draw.seeds)
+        self._count(draws)
+
+    def _count(self, draws: Sequence[Draw]) -> None:
+        self.steering.plan(draws)
+        self.next_index += len(draws)
+
+
+def generator(seed: int, kind: str, number: int) -> Random:
+    """Return the generator of one draw or window; BLAKE2b keeps neighbours independent of each other."""
+    digest = hashlib.blake2b(f"{seed}:{kind}:{number}".encode(), digest_size=8).digest()
+    return Random(int.from_bytes(digest))

@@ -71,7 +71,6 @@ class Outcome:
     cpu: float
     memory: int
     load: float
-    retries_seen: dict[str, int] = field(default_factory=dict)
     server: dict[str, Any] = field(default_factory=dict)
     steady: float = 0.0
 
@@ -227,9 +226,9 @@ def table(outcomes: list[Outcome]) -> str:
         ratio = f"{o.whole / free:.2f}" if free and o.case.name.startswith("fault") else ""
         lines.append(
             f"| {o.case.name} | {o.case.records:,} | {o.capacity:,.0f} | {o.whole:,.0f} | {o.steady:,.0f} "
-            f"| {o.whole / o.capacity:.0%} whole, {o.steady / o.capacity:.0%} steady | {1000 * o.cpu / o.case.records:.2f} "
-            f"| {o.memory} | {o.case.records - o.accepted} | {o.broken} | {o.server['dup_ok']} "
-            f"| {o.server['requests']:,} | {ratio} |"
+            f"| {o.whole / o.capacity:.0%} whole, {o.steady / o.capacity:.0%} steady "
+            f"| {1000 * o.cpu / o.case.records:.2f} | {o.memory} | {o.case.records - o.accepted} | {o.broken} "
+            f"| {o.server['dup_ok']} | {o.server['requests']:,} | {ratio} |"
         )
     by_name = {o.case.name: o for o in outcomes}
     if {"cpu 2,000", "cpu 20,000"} <= by_name.keys():

@@ -5,7 +5,6 @@ Nothing here needs or starts an event loop; ``stream`` is for callers that have 
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import closing
@@ -77,6 +76,8 @@ async def stream(recipe: Source, *, folder: str | Path | None = None) -> AsyncIt
 
     Leaving the iteration early stops the run; with a ``folder`` it can be continued.
     """
+    import asyncio
+
     parts = await asyncio.to_thread(assemble, read(recipe))
     batches = kept_records(parts, Path(folder) if folder is not None else temporary_folder(), None)
     try:

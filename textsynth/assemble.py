@@ -103,7 +103,7 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
     rows: list[Seed] = []
     if recipe.seeds is not None:
         spec = recipe.seeds
-        rows = problems.attempt(lambda: seeds.load(spec, schema, names, folder=recipe.folder), "seeds") or []
+        rows = problems.attempt(lambda: seeds.load(spec, schema, names, recipe.folder, whole=method.seeds_are_records), "seeds") or []
         problems.found += seeds.check(spec, rows, recipe.records) if rows else []
     quotas = problems.attempt(lambda: quota_counts(recipe, schema), "quotas") or {}
     decoding = problems.attempt(lambda: choose_decoding(recipe, schema, names), "schema")

@@ -274,10 +274,10 @@ def guarded(folder: Path) -> Iterator[None]:
 def damaged(folder: Path, error: sqlite3.Error) -> LedgerError:
     """Word what SQLite reports about the ledger in ``folder``."""
     text = str(error)
-    if "full" in text:
+    if "full" in text or "I/O" in text:
         return LedgerError(
-            f"the disk is full: {str(folder / FILE)!r} cannot grow",
-            hint="free some space; the same command goes on, everything committed is kept",
+            f"{str(folder / FILE)!r} cannot grow: {text}",
+            hint="free some space (or check the disk); the same command goes on, everything committed is kept",
             retryable=True,
         )
     if "readonly" in text or "unable to open" in text:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from textsynth.errors import RecipeError, nearest, unknown
@@ -53,11 +53,15 @@ class Prompt:
         return f"---\n{head}---\n{self.body}"
 
     def undefined(self, known: Iterable[str]) -> list[str]:
-        """Return every variable the template uses that is not in ``known``, with the nearest match."""
+        """Return every variable the template needs that is not in ``known``, with the nearest match.
+
+        One that the template asks about (``is defined``) or has a ``default`` for is not needed.
+        """
         known = set(known)
         used: set[str] = set()
         for text in (self.system, self.body):
-            used |= meta.find_undeclared_variables(ENVIRONMENT.parse(text))
+            tree = ENVIRONMENT.parse(text)
+            used |= meta.find_undeclared_variables(tree) - optional_variables(tree)
         return [f"{name}{nearest(name, known)}" for name in sorted(used - known)]
 
     def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -74,6 +78,13 @@ class Prompt:
             return ({"role": "system", "content": system.render(variables)}, user)
         except (TemplateError, TypeError, ValueError) as error:
             raise RecipeError([f"prompt {self.name}: cannot be rendered: {error}"]) from error
+
+
+def optional_variables(tree: nodes.Template) -> set[str]:
+    """Return the names that a template tests with ``is defined`` or gives a default."""
+    asked = [test.node for test in tree.find_all(nodes.Test) if test.name == "defined"]
+    asked += [item.node for item in tree.find_all(nodes.Filter) if item.name in {"default", "d"}]
+    return {node.name for node in asked if isinstance(node, nodes.Name)}
 
 
 def library_folder() -> Path:

@@ -13,9 +13,11 @@ from typing import Any
 from textsynth.export import Files, data_files
 
 LICENSES = frozenset(
-    "apache-2.0 mit cc0-1.0 cc-by-2.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0 "
-    "cc-by-nd-4.0 cc-by-nc-nd-4.0 odc-by odbl pddl cdla-permissive-2.0 cdla-sharing-1.0 bsd-2-clause bsd-3-clause "
-    "gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 openrail llama3 llama3.1 llama3.2 llama3.3 llama4 gemma unlicense other unknown".split()
+    """
+    apache-2.0 mit cc0-1.0 cc-by-2.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0
+    cc-by-nd-4.0 cc-by-nc-nd-4.0 odc-by odbl pddl cdla-permissive-2.0 cdla-sharing-1.0 bsd-2-clause bsd-3-clause
+    gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 openrail llama3 llama3.1 llama3.2 llama3.3 llama4 gemma unlicense other unknown
+    """.split()  # noqa: SIM905
 )
 """Identifiers that the hub takes as they are; any other licence is ``other`` there, with its name beside it."""
 
@@ -156,7 +158,7 @@ def section(title: str, lines: Iterable[str]) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     """Return a Markdown table; numbers have thousands separated."""
-    shown = [[f"{c:,}" if isinstance(c, int) and not isinstance(c, bool) else cell(str(c)) for c in row] for row in rows]
+    shown = [[f"{value:,}" if isinstance(value, int) else cell(value) for value in row] for row in rows]
     return [f"| {' | '.join(line)} |" for line in ([*head], ["---"] * len(head), *shown)] if shown else []
 
 
@@ -186,15 +188,15 @@ def loading(facts: RunFacts) -> list[str]:
     if facts.files == "jsonl":
         lines += [
             "",
-            "`datasets` reads a column of JSON Lines whose every string looks like a date as timestamps, and returns it in "
-            "another spelling; read the file with `json.loads` line by line where that matters.",
+            "`datasets` takes a column of JSON Lines whose every string looks like a date for timestamps, and returns it "
+            "in another spelling; read the file with `json.loads` line by line where that matters.",
         ]
     if facts.json_columns:
-        lines += ["", "These columns hold JSON text, since no column type holds their values exactly (`json.loads` reads them):", ""]
+        lines += ["", "Columns of JSON text (for `json.loads`), since no column type holds their values exactly:", ""]
         lines += table(["column", "why"], ((code(path), why) for path, why in facts.json_columns.items()))
     empty = [code(name) for name, rows in facts.splits.items() if not rows]
     if empty:
-        lines += ["", f"Splits without rows: {', '.join(empty)}. `datasets` cannot load such a split from Parquet or JSON Lines."]
+        lines += ["", f"Splits without rows: {', '.join(empty)}. `datasets` loads such a split from Arrow files only."]
     return lines
 
 
@@ -202,7 +204,8 @@ def provenance(facts: RunFacts) -> list[str]:
     """Return what went in."""
     seeds = f"{facts.seeds_rows:,} rows of {code(facts.seeds_source)}" if facts.seeds_source else "none"
     engine = " ".join(filter(None, (facts.engine, facts.engine_version)))
-    prompt = code(facts.prompt_name) + (f" (SHA-256 of its text {code(facts.prompt_sha256)})" if facts.prompt_sha256 else "")
+    prompt = code(facts.prompt_name)
+    prompt += f" (SHA-256 of its text {code(facts.prompt_sha256)})" if facts.prompt_sha256 else ""
     rows = [
         ("model", code(facts.model)),
         ("engine", engine + (f", structured output by {facts.backend}" if facts.backend else "")),
@@ -227,7 +230,8 @@ def outcome(facts: RunFacts) -> list[str]:
     share = [(name, count, f"{count / facts.draws:.1%}" if facts.draws else "") for name, count in rows]
     lines = table(["verdict", "draws", "share"], [*share, ("**all**", facts.draws, "")])
     took = f"{facts.prompt_tokens:,} prompt tokens and {facts.tokens:,} generated tokens in {duration(facts.seconds)}"
-    return [*lines, "", took + (f", {facts.tokens / facts.seconds:,.0f} generated per second." if facts.seconds else ".")]
+    speed = f", {facts.tokens / facts.seconds:,.0f} generated per second" if facts.seconds else ""
+    return [*lines, "", f"{took}{speed}."]
 
 
 def quotas(facts: RunFacts) -> list[str]:
@@ -259,10 +263,10 @@ def limits(facts: RunFacts) -> list[str]:
     )
     ran = codes(facts.filters) if facts.filters else "none"
     lines = [
-        "- The records are synthetic. What they state as fact may be wrong, and no share or correlation in them holds of the "
-        "real world unless the recipe or a measure says so.",
-        "- The model's own biases and blind spots are in them: its favourite names, places, phrases and opinions. A small model "
-        "shows them more strongly, repeats itself more and reasons less.",
+        "- The records are synthetic. What they state as fact may be wrong, and no share or correlation in them holds "
+        "of the real world unless the recipe or a measure says so.",
+        "- The model's own biases and blind spots are in them: its favourite names, places, phrases and opinions. "
+        "A small model shows them more strongly, repeats itself more and reasons less.",
         pii,
         f"- Filters that ran: {ran}. Whatever no filter looks for is still there.",
     ]
@@ -278,20 +282,26 @@ def reproduction(facts: RunFacts) -> list[str]:
     lines = [
         f"```\npip install 'textsynth{version}'\ntextsynth run {file}\n```",
         "",
-        f"The plan (what each draw asks for) follows from the recipe and its seed, {facts.seed}, alone. The texts repeat exactly "
-        "only where the engine gives the same text for the same request: same weights, version and hardware.",
+        f"The plan (what each draw asks for) follows from the recipe and its seed, {facts.seed}, alone. The texts "
+        "repeat exactly only where the engine gives the same text for the same request: same weights, same hardware.",
     ]
     if facts.recipe_yaml:
-        fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", facts.recipe_yaml)), default=0))
-        lines += ["", "<details><summary>The recipe</summary>", "", f"{fence}yaml", facts.recipe_yaml.rstrip(), fence, "", "</details>"]
+        fence = "`" * max(3, 1 + longest_fence(facts.recipe_yaml))
+        lines += ["", "<details><summary>The recipe</summary>", ""]
+        lines += [f"{fence}yaml", facts.recipe_yaml.rstrip(), fence, "", "</details>"]
     return lines
 
 
 def code(text: str) -> str:
     """Return text as inline code, in a fence longer than any inside."""
-    fence = "`" * (1 + max(map(len, re.findall(r"`+", text)), default=0))
+    fence = "`" * (1 + longest_fence(text))
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}" if text else ""
+
+
+def longest_fence(text: str) -> int:
+    """Return the length of the longest run of backticks in ``text``."""
+    return max(map(len, re.findall(r"`+", text)), default=0)
 
 
 def codes(names: Iterable[str]) -> str:

@@ -122,42 +122,53 @@ class SeedPool:
             self._open = [other for other in self._open if other != at]
 
 
-def load(spec: SeedSpec, schema: RecordSchema, attributes: Sequence[str], *, folder: Path) -> list[Seed]:
+def load(spec: SeedSpec, schema: RecordSchema, attributes: Sequence[str], folder: Path, *, whole: bool) -> list[Seed]:
     """Read the seeds and check every row against the record's schema.
 
-    Columns that are neither a field of the record nor an attribute are left out.
+    Args:
+        whole: the rows are records: columns that are neither a field nor an attribute are left out, and what there is
+            must fit. A field that no row has may be absent: then the seeds show a part of the record.
 
     Raises:
         RecipeError: a missing column, or the rows that do not fit (row number, field, value, rule), up to ten of them.
     """
     rows = tables.read(spec.path, folder=folder, place="seeds.path", split=spec.split, limit=spec.limit)
     lost = [unknown(f"seeds.columns.{f}", c, rows[0]) for f, c in spec.columns.items() if c not in rows[0]]
-    wanted = {*schema.properties, *attributes}
-    lost += [unknown(f"seeds.columns.{f}", f, wanted) for f in spec.columns if f not in wanted]
     if lost:
         raise RecipeError(lost)
-    types = {name: json_types(part) for name, part in schema.properties.items()}
-    if not any(spec.columns.get(name, name) in rows[0] for name in schema.properties):
+    names = {column: field for field, column in spec.columns.items()}
+    renamed = [{names.get(column, column): value for column, value in row.items()} for row in rows]
+    if not whole:
+        return [Seed(number, row) for number, row in enumerate(renamed)]
+    return [Seed(number, row) for number, row in enumerate(as_records(renamed, spec, schema, attributes))]
+
+
+def as_records(rows: Sequence[Record], spec: SeedSpec, schema: RecordSchema, attributes: Sequence[str]) -> list[Record]:
+    """Return the rows with the record's fields and the attributes only, in the schema's types, all of them fitting."""
+    present = set().union(*rows)
+    if not present & set(schema.properties):
         raise RecipeError(
-            [f"seeds: none of the record's fields {sorted(schema.properties)} is a column of {spec.path!r}: {sorted(rows[0])}"],
+            [f"seeds: none of the record's fields {sorted(schema.properties)} is a column of {spec.path!r}: {sorted(present)}"],
             hint="map them: seeds: {columns: {field: column}}",
         )
-    seeds, problems = [], []
+    wanted = [name for name in dict.fromkeys([*schema.properties, *attributes]) if name in present]
+    types = {name: json_types(part) for name, part in schema.properties.items()}
+    found, problems = [], []
     for number, row in enumerate(rows):
-        renamed = {name: row[spec.columns.get(name, name)] for name in wanted if spec.columns.get(name, name) in row}
-        value = tables.typed({name: renamed[name] for name in [*schema.properties, *attributes] if name in renamed}, types)
-        problems += misfits(number, value, schema)
-        seeds.append(Seed(number, value))
+        value = tables.typed({name: row[name] for name in wanted if name in row}, types)
+        problems += misfits(number, value, schema, present)
+        found.append(value)
     if problems:
         more = [f"seeds: and {len(problems) - 10} more problems"] if len(problems) > 10 else []
         raise RecipeError(problems[:10] + more, hint="correct the rows, or loosen the schema to what the seeds are")
-    return seeds
+    return found
 
 
-def misfits(number: int, value: Record, schema: RecordSchema) -> list[str]:
-    """Return what keeps row ``number`` (from 0) from being a record."""
+def misfits(number: int, value: Record, schema: RecordSchema, present: set[str]) -> list[str]:
+    """Return what keeps row ``number`` (from 0) from being a record; fields that no row has are not asked for."""
     record = {name: value[name] for name in schema.properties if name in value}
-    return [f"seeds row {number}, field {p.field or 'whole record'}: {p.message}" for p in schema.problems(record)]
+    problems = [p for p in schema.problems(record) if not (p.keyword == "required" and p.field not in present)]
+    return [f"seeds row {number}, field {p.field or 'whole record'}: {p.message}" for p in problems]
 
 
 def json_types(part: Any) -> set[str]:

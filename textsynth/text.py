@@ -18,7 +18,7 @@ from textsynth.errors import unknown
 from textsynth.records import Record
 
 # Vowel signs and accents that ``\w`` leaves out though they stand inside words: Latin, Hebrew, Arabic, Indic.
-_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff"
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff"
 # Scripts written without spaces: Thai to Burmese, Khmer, kana, Chinese characters.
 _UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff"
 _UNSPACED += "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"

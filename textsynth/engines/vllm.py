@@ -166,14 +166,19 @@ class Vllm:
         if on_cpu:
             prepare_cpu()
             defaults |= {"enforce_eager": True, "dtype": "bfloat16", "max_model_len": 4096}
+            # A seeded request whose prompt is split over two steps crashes vLLM on a CPU (its random generator has no
+            # offset to turn back), so prompts are never split.
+            defaults |= {"enable_chunked_prefill": False}
         hide_broken_torchvision()
         from vllm import LLM
 
         defaults["structured_outputs_config"] = {"backend": backend, "disable_any_whitespace": backend != "outlines"}
         if self.lora:
             defaults["enable_lora"] = True
-        options = {**defaults, "disable_log_stats": True, **self.options}
-        self._llm = LLM(model=self._found.location, **self._fit_context(options))
+        options = self._fit_context({**defaults, "disable_log_stats": True, "use_tqdm_on_load": False, **self.options})
+        if options.get("enable_chunked_prefill") is False:
+            options.setdefault("max_num_batched_tokens", options["max_model_len"])
+        self._llm = LLM(model=self._found.location, **options)
         self.concurrency = self.concurrency or options["max_num_seqs"]
         self._context = self._llm.llm_engine.model_config.max_model_len
         self._tokenizer = self._llm.get_tokenizer()

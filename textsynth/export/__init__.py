@@ -1,9 +1,9 @@
 """Accepted records as Hugging Face datasets; each file here is one form, a dataclass whose fields are its options.
 
 A form says which columns the dataset has (``features``, from the schema alone, before the run) and how a record becomes
-a row; ``to_dataset`` builds and splits, ``write`` puts the result into a folder, ``push`` onto the hub. A form of your own
-is a subclass of ``Form`` with one method, ``layout``. Nothing changes silently on the way: what a column cannot hold
-exactly is written as JSON text, and the dataset card lists those columns.
+a row; ``to_dataset`` builds and splits, ``write`` puts the result into a folder, ``push`` onto the hub. A form of your
+own is a subclass of ``Form`` with one method, ``layout``. Nothing changes silently on the way: what a column cannot
+hold exactly is written as JSON text, and the dataset card lists those columns.
 """
 
 from textsynth.export._build import split_sizes, to_dataset

@@ -27,16 +27,19 @@ def push(dataset: DatasetDict, repo: str, card: str, *, private: bool = True, to
     Raises:
         ExportError: no token, no such repository or no right to it, a public one, no connection; each with what to do.
     """
-    from datasets import DatasetDict
+    from datasets import DatasetDict, config
     from huggingface_hub import DatasetCard, HfApi
 
     token = find_token(token_env)
     with hub_errors(repo, token_env), quiet():
-        api = HfApi(token=token)
+        api = HfApi(endpoint=config.HF_ENDPOINT, token=token)
         refuse_public(api, repo, private=private)
         kept = DatasetDict({name: dataset[name] for name in written_splits(dataset)})
+        full = DatasetCard(complete(card, kept, "parquet"))
+        full.validate()
         kept.push_to_hub(repo, private=private, token=token, commit_message="Upload dataset with textsynth")
-        DatasetCard(complete(card, kept, "parquet")).push_to_hub(repo, token=token)
+        text = str(full).encode()
+        api.upload_file(path_or_fileobj=text, path_in_repo="README.md", repo_id=repo, repo_type="dataset")
     return f"{api.endpoint}/datasets/{repo}"
 
 
@@ -80,8 +83,8 @@ def hub_errors(repo: str, token_env: str) -> Iterator[None]:
         raise refused(repo, token_env, error) from error
     except (http_error, OSError) as error:
         raise ExportError(
-            f"export.hub: no connection while pushing to {repo!r}: {str(error)[:200] or type(error).__name__}",
-            hint="check the network and HF_HUB_OFFLINE, then export again: the run is untouched",
+            f"export.hub: pushing to {repo!r} broke off: {str(error)[:200] or type(error).__name__}",
+            hint="check the network, HF_HUB_OFFLINE and the disk, then export again: the run is untouched",
             retryable=True,
         ) from error
     except ValueError as error:  # a name or a card that the client or the hub does not take

@@ -128,16 +128,18 @@ def foreign_files(folder: Path) -> list[str]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back the progress bars of datasets, and put them back as they were."""
+    """Hold back the progress bars and log lines of datasets and the hub's client, and put them back as they were."""
     import datasets
+    from huggingface_hub import utils
 
-    shown = not datasets.are_progress_bars_disabled()
-    if shown:
-        datasets.disable_progress_bars()
+    shown = [bars for bars in (datasets, utils) if not bars.are_progress_bars_disabled()]
+    level = datasets.logging.get_verbosity()
+    for bars in shown:
+        bars.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
     try:
         yield
     finally:
-        if shown:
-            datasets.enable_progress_bars()
-
-
+        for bars in shown:
+            bars.enable_progress_bars()
+        datasets.logging.set_verbosity(level)

@@ -28,26 +28,30 @@ class Duplicate(Filter):
         super().prepare(setting)
         require_fields(self.fields, setting.schema.properties)
         self._first: dict[bytes, int] = {}
+        self._checked: dict[int, tuple[Record, bytes]] = {}
 
     def check(self, batch: Sequence[Candidate]) -> Sequence[Drop | None]:
         """Name the draw that had the same content first, kept before or earlier in the batch."""
+        self._checked = {c.draw.index: (c.record, self._read(c.record)) for c in batch if c.record is not None}
         here: dict[bytes, int] = {}
-        return [None if c.record is None else self._check(c.draw.index, c.record, here) for c in batch]
+        return [None if c.record is None else self._check(c.draw.index, here) for c in batch]
 
     def keep(self, batch: Sequence[Candidate]) -> None:
-        """Remember the records kept."""
+        """Remember the records kept; those of the batch checked last are not read again."""
         for candidate in batch:
             if candidate.record is not None:
-                self._first.setdefault(self._fingerprint(candidate.record), candidate.draw.index)
+                record, key = self._checked.get(candidate.draw.index, (None, b""))
+                key = key if record is candidate.record else self._read(candidate.record)
+                self._first.setdefault(key, candidate.draw.index)
 
-    def _check(self, index: int, record: Record, here: dict[bytes, int]) -> Drop | None:
-        key = self._fingerprint(record)
+    def _check(self, index: int, here: dict[bytes, int]) -> Drop | None:
+        key = self._checked[index][1]
         first = self._first.get(key)
         if first is None:
             first = here.setdefault(key, index)
         return None if first == index else drop(f"same as draw {first}", score=1.0, culprit=str(first))
 
-    def _fingerprint(self, record: Record) -> bytes:
+    def _read(self, record: Record) -> bytes:
         fields = self.setting.text_fields if self.fields is None else self.fields
         chosen = {name: record[name] for name in fields if record.get(name) not in (None, "", [], {})}
         return fingerprint(chosen or record)

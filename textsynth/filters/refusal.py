@@ -21,9 +21,10 @@ def _any(*phrases: str) -> str:
 _OPENING = r"\A[\s\"'“‘*_>#(-]*"  # with any quote, list or heading mark before the text
 _SORRY = _any(r"i(?:'m| am)(?: \w+)? sorry", "(?:i|my) apologi[sz]es?", "apologies", "sorry", "unfortunately")
 _SORRY += r"[,.!;:]?\s+(?:but |however,? )?"
-_CANNOT = r"(?:as an ai[^,.\n]{0,40},\s+)?i(?:'m| am)? "
-_CANNOT += _any("can't", "cannot", "can not", "could not", "couldn't", "won't", "won't be able to", "will not")[:-1]
-_CANNOT += "|not able to|unable to)"
+_CANNOT = r"(?:as an ai[^,.\n]{0,40},\s+)?i(?:'m| am)? " + _any(
+    *("can't", "cannot", "can not", "could not", "couldn't", "won't", "won't be able to", "will not"),
+    *("not able to", "unable to"),
+)
 _REQUEST = r"(?:that|this|these|your|the|such|any)(?: kinds? of| types? of)?(?: \w+)? "
 _REQUEST += "(?:request|task|prompt|topic|question)s?"
 _OUTPUT = _any(
@@ -59,21 +60,9 @@ _AT_START = {
 }
 
 _BLANK = _any(
-    *(
-        "name",
-        "company",
-        "organi[sz]ation",
-        "address",
-        "e-?mail",
-        "phone",
-        "number",
-        "date",
-        "city",
-        "country",
-        "location",
-    ),
-    *("title", "position", "department", "amount", "product", "order", "account", "signature", "website", "topic"),
-    *("details", "contact", "id"),
+    *("name", "company", "organi[sz]ation", "address", "e-?mail", "phone", "number", "date", "city", "country"),
+    *("location", "title", "position", "department", "amount", "product", "order", "account", "signature", "website"),
+    *("topic", "details", "contact", "id"),
 )
 _WHOSE = "(?:first|last|full|customer|company|user|recipient|product)[ _-]"
 _MODEL = r"(?:ai|artificial intelligence|(?:large )?language)[ -](?:[\w-]+ )?(?:model|assistant|chatbot)"

@@ -71,6 +71,9 @@ class Method(ABC):
     default_prompt: str = ""
     """The template used when the recipe names none."""
 
+    seeds_are_records: bool = True
+    """Whether seeds are examples of whole records, checked against the schema; else they are material for the templates."""
+
     setting: Setting
 
     def record_schema(self, given: RecordSchema | None) -> RecordSchema:

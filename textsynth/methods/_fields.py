@@ -43,7 +43,7 @@ def parse(done: Completion) -> Parsed:
 def whole_fields(text: str) -> Record:
     """Return the leading fields of a broken JSON object; the last one may be cut, so it is left out."""
     try:
-        value = from_json(text, allow_partial=True)
+        value = from_json(text, allow_partial="trailing-strings")
     except ValueError:
         return {}
     if not isinstance(value, dict) or not value:

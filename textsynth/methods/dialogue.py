@@ -38,6 +38,7 @@ class Dialogue(Method):
     """
 
     default_prompt = "dialogue/fields"
+    seeds_are_records = False
 
     roles: dict[str, str] = field(
         default_factory=lambda: {"customer": "dialogue/customer", "agent": "dialogue/agent"}

@@ -1,0 +1,48 @@
+"""What several test modules need: a recipe on the scripted engine, and a program that runs one in its own process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+
+ROOT = Path(__file__).parent.parent
+SCRIPTED = {
+    "model": "scripted",
+    "records": 60,
+    "schema": {"title": "str 5..60", "body": "text 20..200", "priority": ["low", "normal", "high"], "opened": "date"},
+    "prompt": "Write a ticket about a {{ product }}.",
+    "attributes": {"product": {"weights": {"router": 3, "phone": 1}}, "opened": {"dates": ["2024-01-01", "2024-12-31"]}},
+    "quotas": {"priority": {"low": 0.5, "normal": 0.3, "high": 0.2}},
+    "windows": {"size": 16, "lag": 2},
+    "engine": {"faults": {"truncated": 0.1, "malformed": 0.05, "refusal": 0.05, "repeat": 0.05, "error": 0.03}},
+}
+DIALOGUE = {
+    "model": "scripted",
+    "records": 12,
+    "method": {"dialogue": {"turns": [3, 5]}},
+    "schema": {"solved": "bool"},
+    "attributes": {"persona": ["is in a hurry", "is calm"]},
+    "windows": {"size": 4},
+    "engine": {"faults": {"empty": 0.1, "error": 0.02}},
+}
+
+
+@pytest.fixture
+def scripted() -> dict[str, object]:
+    """Return a recipe on the scripted engine with faults of every kind."""
+    return dict(SCRIPTED)
+
+
+@pytest.fixture(params=["records", "dialogues"])
+def either(request: pytest.FixtureRequest) -> dict[str, object]:
+    """Return one recipe of each method."""
+    return dict(SCRIPTED if request.param == "records" else DIALOGUE)
+
+
+PROGRAM = [sys.executable, "-m", "textsynth.cli"]

@@ -1,0 +1,714 @@
+"""Every form, written in every kind of file, reads back as it was; nothing is overwritten, lost or guessed."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import re
+import resource
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from textsynth import export, registry, report
+from textsynth.errors import ExportError, RecipeError
+from textsynth.export import _disk, _write
+from textsynth.export._encode import Misfit, real, whole
+from textsynth.schema import load
+
+datasets = pytest.importorskip("datasets")
+
+NODE = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+PROPERTIES = {
+    "text": {"type": "string"},
+    "label": {"enum": ["low", "high"]},
+    "count": {"type": "integer"},
+    "price": {"type": "number"},
+    "done": {"type": "boolean"},
+    "nothing": {"type": "null"},
+    "note": {"type": ["string", "null"]},
+    "day": {"type": "string", "format": "date"},
+    "place": {
+        "anyOf": [
+            {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": ["integer", "null"]}}},
+            {"type": "null"},
+        ]
+    },
+    "items": {"type": "array", "items": {"$ref": "#/$defs/Item"}},
+    "grid": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+    "either": {"type": ["string", "integer"]},
+    "free": {"type": "object", "additionalProperties": {"type": "integer"}},
+    "tree": {"$ref": "#/$defs/Node"},
+    "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False},
+    "mixed": {"enum": ["x", 1, None]},
+    "whatever": {},
+}
+ITEM = {"type": "object", "properties": {"sku": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}}
+DOCUMENT = {
+    "type": "object",
+    "properties": PROPERTIES,
+    "required": ["text", "label"],
+    "additionalProperties": False,
+    "$defs": {"Node": NODE, "Item": ITEM},
+}
+FULL = {
+    "text": "A \u2028 \"quoted\"\nline, 日本",
+    "label": "high",
+    "count": 2**63 - 1,
+    "price": 0.1 + 0.2,
+    "done": False,
+    "nothing": None,
+    "note": "null",
+    "day": "2024-02-29",
+    "place": {"city": "Bern", "zip": None},
+    "items": [{"sku": "a", "tags": []}, {"tags": ["x", "y"]}, {}],
+    "grid": [[], [1, 2.5], [1e-300]],
+    "either": "12",
+    "free": {"b": 1, "a": 2},
+    "tree": {"name": "root", "children": [{"name": "leaf"}]},
+    "pair": ["x", 1],
+    "mixed": 1,
+    "whatever": {"deep": [None, True, 2**70]},
+}
+BARE = {"text": "only what must be there", "label": "low"}
+RECORDS = [FULL, BARE, FULL | {"either": 12, "mixed": "x", "price": 3, "place": None, "count": 5.0}]
+AS_TEXT = {"either", "free", "tree", "pair", "mixed", "whatever"}
+SCHEMA = load(DOCUMENT, folder=Path())
+FORMS = {
+    "records": ("records", {}),
+    "as_json": ("records", {"as_json": ["place", "count"]}),
+    "messages": ("messages", {"user": "text", "assistant": "It is {label}: {place}", "system": "Be {note}."}),
+    "pairs": ("prompt_completion", {"prompt": "Classify: {text}", "completion": "label", "keep": ["place", "either"]}),
+    "classes": ("classification", {"label": "label"}),
+    "seen": ("classification", {"label": "note", "keep": ["items"]}),
+}
+KINDS = ("arrow", "parquet", "jsonl")
+
+
+def build(name, schema=SCHEMA):
+    form = export.build(*FORMS[name])
+    form.check(schema)
+    return form
+
+
+def to_dataset(records, form="records", splits=None, seed=0, schema=SCHEMA):
+    form = build(form) if isinstance(form, str) else form
+    return export.to_dataset(iter(records), form, schema, splits or {"train": 1.0}, seed)
+
+
+def facts(**changed):
+    known = {"name": "tickets", "model": "tiny", "engine": "scripted", "records": 3, "draws": 3}
+    return report.RunFacts(**(known | changed))
+
+
+def card(dataset, **changed):
+    splits = {name: len(part) for name, part in dataset.items()}
+    count = sum(splits.values())
+    return report.card(facts(records=count, draws=count, splits=splits, **changed))
+
+
+def read_back(folder, files, tmp_path):
+    if files == "arrow":
+        return datasets.load_from_disk(str(folder))
+    return datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+
+
+def agrees(value, read):
+    """Whether what was read is ``value``: absent fields are null, and what became JSON text parses to it."""
+    if isinstance(read, str) and not isinstance(value, str):
+        return json.loads(read) == value
+    if isinstance(value, dict) and isinstance(read, dict):
+        return set(value) <= set(read) and all(agrees(value.get(name), part) for name, part in read.items())
+    if isinstance(value, list) and isinstance(read, list):
+        return len(value) == len(read) and all(map(agrees, value, read))
+    return value == read and isinstance(value, bool) == isinstance(read, bool)
+
+
+def parsed(row, names=AS_TEXT):
+    """Return a row with its columns of JSON text parsed."""
+    return {k: json.loads(v) if k in names and v is not None else v for k, v in row.items()}
+
+
+# What the columns are
+
+
+def test_every_file_is_a_form():
+    assert registry.names("export") == ["classification", "messages", "prompt_completion", "records"]
+
+
+def test_columns_follow_the_schema_and_are_never_guessed():
+    value = datasets.Value
+    features = build("records").features(SCHEMA)
+    scalars = {"text": "string", "label": "string", "count": "int64", "price": "float64", "done": "bool"}
+    scalars |= {"nothing": "null", "note": "string", "day": "string"} | dict.fromkeys(AS_TEXT, "string")
+    expected = {name: value(kind) for name, kind in scalars.items()} | {
+        "place": {"city": value("string"), "zip": value("int64")},
+        "items": datasets.List({"sku": value("string"), "tags": datasets.List(value("string"))}),
+        "grid": datasets.List(datasets.List(value("float64"))),
+    }
+    assert features == datasets.Features(expected)
+    assert list(features) == list(PROPERTIES)
+
+
+def test_columns_of_json_text_are_named_with_the_reason():
+    assert build("records").json_columns(SCHEMA) == {
+        "either": "it may be integer or string",
+        "free": "its keys are free",
+        "tree": "it contains itself",
+        "pair": "of its items: it may be integer or string",
+        "mixed": "it may be integer or string",
+        "whatever": "it may be any value",
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"const": "x"}, "string"),
+        ({"enum": [1, 2.5]}, "float64"),
+        ({"enum": [1.0, 2]}, "float64"),
+        ({"type": "integer", "enum": [1.0, 2]}, "int64"),
+        ({"enum": [True, None]}, "bool"),
+        ({"anyOf": [{"type": "integer"}, {"type": "number"}]}, "float64"),
+        ({"oneOf": [{"const": "a"}, {"type": "string", "maxLength": 3}, {"type": "null"}]}, "string"),
+        ({"allOf": [{"type": ["string", "integer"]}, {"type": ["integer", "null"]}]}, "int64"),
+        ({"$ref": "#/$defs/Text", "maxLength": 3}, "string"),
+        ({"$ref": "#/$defs/Loop"}, "json"),
+        ({"type": "string", "anyOf": [{"minLength": 2}, {"pattern": "^a"}]}, "string"),
+        ({"properties": {"a": {}}}, "json"),
+        ({"type": "object"}, "json"),
+        ({"type": "object", "properties": {}, "additionalProperties": False}, "json"),
+        ({"type": "object", "properties": {"a": {"const": 1}}, "patternProperties": {"^x": {}}}, "json"),
+        ({"type": "object", "properties": {"a": {"const": 1}}, "additionalProperties": True}, "json"),
+        ({"type": "array"}, "json"),
+        ({"type": "array", "prefixItems": [{"const": 1}]}, "json"),
+        ({"type": "array", "prefixItems": [{"const": 1}], "maxItems": 1}, ["int64"]),
+        ({"type": "array", "prefixItems": [{"const": 1}], "items": {"type": "number"}}, ["float64"]),
+        ({"type": "array", "items": {"type": "string"}, "anyOf": [{"minItems": 1}, {"maxItems": 0}]}, ["string"]),
+        ({"type": "array", "items": {"enum": ["a", 1]}}, "json"),
+        ({"type": "object", "properties": {"a": {}}, "allOf": [{"properties": {"a": {"const": 1}}}]}, {"a": "int64"}),
+        (
+            {
+                "oneOf": [
+                    {"type": "object", "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}},
+                    {"type": "object", "properties": {"kind": {"const": "dog"}, "tricks": {"type": "boolean"}}},
+                ]
+            },
+            {"kind": "string", "lives": "int64", "tricks": "bool"},
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "string"}}, "then": {"properties": {"b": {"const": 1}}}},
+            {"a": "string", "b": "int64"},
+        ),
+        (True, "json"),
+    ],
+)
+def test_shapes(part, expected):
+    defs = {"Text": {"type": "string"}, "Loop": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Loop"}}}}
+    schema = load({"type": "object", "properties": {"x": part}, "$defs": defs}, folder=Path())
+    (shape,) = build("records", schema).layout(schema).columns.values()
+
+    def plain(shape):
+        if shape.kind == "list":
+            return [plain(shape.items)]
+        return {n: plain(s) for n, s in shape.fields.items()} if shape.kind == "struct" else shape.kind
+
+    assert plain(shape) == expected
+
+
+def test_a_schema_that_is_one_reference_has_columns():
+    schema = load({"$ref": "#/$defs/Item", "$defs": {"Item": ITEM}}, folder=Path())
+    assert list(build("records", schema).features(schema)) == ["sku", "tags"]
+
+
+# There and back
+
+
+@pytest.mark.parametrize("files", KINDS)
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_reads_back_from_every_kind_of_file(name, files, tmp_path):
+    records = [record | {"day": "soon"} for record in [*RECORDS * 3, FULL]]  # dates: see the test on JSON Lines below
+    dataset = to_dataset(records, name, {"train": 0.7, "test": 0.3}, seed=1)
+    folder = export.write(dataset, tmp_path / "out", files, card(dataset, files=files))
+    read = read_back(folder, files, tmp_path)
+    assert {n: len(part) for n, part in read.items()} == {"train": 7, "test": 3}
+    for split, part in dataset.items():
+        assert read[split].features == part.features
+        assert read[split].to_list() == part.to_list()
+
+
+def test_records_come_back_equal():
+    rows = to_dataset(RECORDS)["train"].to_list()
+    for record, row in zip(RECORDS, rows, strict=True):
+        assert parsed(row)["either"] == record.get("either")
+        assert type(parsed(row)["either"]) is type(record.get("either"))
+        assert agrees(record, parsed(row))
+    assert parsed(rows[1]) == dict.fromkeys(PROPERTIES) | BARE
+    assert rows[0]["items"][2] == {"sku": None, "tags": None}
+
+
+@pytest.mark.parametrize("files", ["parquet", "jsonl"])
+def test_single_files_load_by_their_path(files, tmp_path):
+    dataset = to_dataset([FULL | {"day": "soon"}])
+    export.write(dataset, tmp_path / "out", files, card(dataset))
+    builder = "json" if files == "jsonl" else files
+    path = str(tmp_path / "out" / "data" / f"train-00000-of-00001.{files}")
+    features = {"features": dataset["train"].features} if files == "jsonl" else {}
+    read = datasets.load_dataset(builder, data_files=path, cache_dir=str(tmp_path / "cache"), **features)
+    assert read["train"].features == dataset["train"].features
+    assert read["train"].to_list() == dataset["train"].to_list()
+
+
+def test_json_lines_are_exact_although_datasets_takes_dates_for_timestamps(tmp_path):
+    dataset = to_dataset([FULL])
+    folder = export.write(dataset, tmp_path / "out", "jsonl", card(dataset, files="jsonl"))
+    (line,) = (folder / "data" / "train-00000-of-00001.jsonl").read_text().split("\n")[:-1]
+    assert json.loads(line) == dataset["train"][0]
+    assert read_back(folder, "jsonl", tmp_path)["train"][0]["day"] == "2024-02-29 00:00:00"
+    assert "timestamps" in (folder / "README.md").read_text()
+
+
+def test_large_splits_lie_in_several_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(_write, "SHARD_BYTES", 2000)
+    dataset = to_dataset([FULL] * 20)
+    for files in KINDS:
+        folder = export.write(dataset, tmp_path / files, files, card(dataset, files=files))
+        assert len(list(folder.rglob("*-of-*"))) > 1
+        assert len(read_back(folder, files, tmp_path)["train"]) == 20
+
+
+def leaves():
+    text = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+    return st.sampled_from(
+        [
+            ({"type": "string"}, text),
+            ({"type": "string", "format": "date"}, st.dates().map(str)),
+            ({"type": "integer"}, st.integers(-(2**63), 2**63 - 1)),
+            ({"type": "number"}, st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)),
+            ({"type": "boolean"}, st.booleans()),
+            ({"type": "null"}, st.none()),
+            ({"enum": ["a", "b", None]}, st.sampled_from(["a", "b", None])),
+            ({"enum": ["1", 1, True]}, st.sampled_from(["1", 1, True])),
+            ({"type": ["string", "number"]}, text | st.floats(allow_nan=False, allow_infinity=False)),
+            ({"type": "object", "additionalProperties": {"type": "integer"}}, st.dictionaries(text, st.integers())),
+        ]
+    )
+
+
+def nested(inner):
+    names = st.sampled_from(["a", "b", "dtype", "_type", "list", "names", "é.x", "s p", "$ref", "items", "[]"])
+    return st.one_of(
+        inner.map(lambda it: ({"type": "array", "items": it[0]}, st.lists(it[1], max_size=3))),
+        inner.map(lambda it: ({"anyOf": [it[0], {"type": "null"}]}, st.none() | it[1])),
+        st.dictionaries(names, inner, min_size=1, max_size=3).map(objects),
+    )
+
+
+def objects(parts):
+    document = {"type": "object", "properties": {n: s for n, (s, _) in parts.items()}, "additionalProperties": False}
+    return document, st.fixed_dictionaries({}, optional={n: value for n, (_, value) in parts.items()})
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_the_schema_allows_comes_back(data, tmp_path_factory):
+    parts = data.draw(st.dictionaries(st.text("abc_.é", min_size=1, max_size=3), st.recursive(leaves(), nested), min_size=1))
+    document, values = objects(parts)
+    schema = load(document, folder=Path())
+    records = data.draw(st.lists(values, min_size=1, max_size=4))
+    assert not any(schema.problems(record) for record in records)
+    dataset = to_dataset(records, export.build("records", {}), schema=schema)
+    assert dataset["train"].features == export.build("records", {}).features(schema)
+    assert all(map(agrees, records, dataset["train"].to_list()))
+    folder = export.write(dataset, tmp_path_factory.mktemp("any") / "out", "parquet", card(dataset))
+    read = read_back(folder, "parquet", folder.parent)["train"]
+    assert read.features == dataset["train"].features
+    assert read.to_list() == dataset["train"].to_list()
+
+
+# Values that do not fit
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [
+        ({"count": 2**63}, "record 1, count: expected an integer of 64 bits, got 9223372036854775808"),
+        ({"price": 2**53 + 1}, "record 1, price: expected a number that a float holds exactly"),
+        ({"price": 10**400}, "record 1, price: expected a number"),
+        ({"text": 5}, "record 1, text: "),
+        ({"text": "\ud800"}, "record 1, text: "),
+        ({"place": {"city": "Bern", "country": "CH"}}, "record 1, place.country: the schema does not declare this key"),
+        ({"items": [{}, {"tags": "x"}]}, "record 1, items[1].tags: expected an array"),
+        ({"grid": [[0.5], [2**70 + 1]]}, "record 1, grid[1][0]: expected a number"),
+        ({"items": [{}, 1]}, "record 1, items[1]: expected an object, got 1"),
+    ],
+)
+def test_a_value_its_column_cannot_hold_is_an_error_with_a_way_out(changed, place):
+    with pytest.raises(ExportError) as caught:
+        to_dataset([FULL, FULL | changed])
+    assert caught.value.message.startswith(place)
+    (name,) = changed
+    assert f"as_json: [{name}]" in caught.value.hint
+    if "\ud800" not in str(changed):
+        row = to_dataset([FULL, FULL | changed], export.build("records", {"as_json": [name]}))["train"][1]
+        assert json.loads(row[name]) == changed[name]
+
+
+@pytest.mark.parametrize("value", [True, 1.5, "1", 2**63, None])
+def test_only_integers_are_integers(value):
+    with pytest.raises(Misfit):
+        whole(value)
+
+
+@pytest.mark.parametrize("value", [True, "1", 2**53 + 1])
+def test_only_what_a_float_holds_is_a_number(value):
+    with pytest.raises(Misfit):
+        real(value)
+
+
+def test_fields_beyond_the_schema_are_collected_where_it_lets_them_in():
+    open_schema = load({"type": "object", "properties": {"text": {"type": "string"}}, "additionalProperties": True}, folder=Path())
+    rows = to_dataset([{"text": "a", "x": 1, "y": [2]}, {"text": "b"}], schema=open_schema)["train"].to_list()
+    assert rows[0] == {"text": "a", "additional_properties": '{"x":1,"y":[2]}'}
+    assert rows[1] == {"text": "b", "additional_properties": None}
+
+
+def test_fields_beyond_a_schema_that_does_not_speak_of_them_are_not_dropped():
+    silent = load({"type": "object", "properties": {"text": {"type": "string"}}}, folder=Path())
+    with pytest.raises(ExportError, match="record 0, x: the schema does not declare this key") as caught:
+        to_dataset([{"text": "a", "x": 1}], schema=silent)
+    assert "as_json: [additional_properties]" in caught.value.hint
+    form = export.build("records", {"as_json": ["additional_properties"]})
+    assert to_dataset([{"text": "a", "x": 1}], form, schema=silent)["train"][0]["additional_properties"] == '{"x":1}'
+
+
+# Forms
+
+
+def test_messages_of_a_dialogue_stay_as_they_are_beside_the_other_fields():
+    message = {
+        "type": "object",
+        "properties": {
+            "role": {"enum": ["user", "assistant", "tool"]},
+            "content": {"type": ["string", "null"]},
+            "tool_calls": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}, "arguments": {}}}},
+        },
+        "required": ["role"],
+    }
+    document = {"type": "object", "properties": {"messages": {"type": "array", "items": message}, "intent": {"type": "string"}}}
+    schema = load(document, folder=Path())
+    calls = [{"name": "look_up", "arguments": {"id": 7}}]
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None, "tool_calls": calls}]
+    records = [{"messages": said, "intent": "greet"}, {"messages": [{"role": "system", "content": "Own."}]}]
+    plain, other = to_dataset(records, export.build("messages", {}), schema=schema)["train"].to_list()
+    assert plain["intent"] == "greet"
+    assert plain["messages"][0] == {"role": "user", "content": "Hi", "tool_calls": None}
+    assert plain["messages"][1]["tool_calls"] == [{"name": "look_up", "arguments": '{"id":7}'}]
+    form = export.build("messages", {"system": "Answer for {intent}."})
+    first, second = to_dataset(records, form, schema=schema)["train"].to_list()
+    assert first["messages"][0] == {"role": "system", "content": "Answer for greet.", "tool_calls": None}
+    assert first["messages"][1:] == plain["messages"]
+    assert second == other
+
+
+def test_messages_are_made_of_fields_and_texts():
+    row = to_dataset(RECORDS[:1], "messages")["train"][0]
+    assert row["messages"] == [
+        {"role": "system", "content": "Be null."},
+        {"role": "user", "content": FULL["text"]},
+        {"role": "assistant", "content": 'It is high: {"city":"Bern","zip":null}'},
+    ]
+    assert "text" not in row
+    assert row["label"] == "high"
+
+
+def test_pairs_are_found_by_their_names():
+    schema = load({"type": "object", "properties": {"question": {"type": "string"}, "answer": {"type": "number"}}}, folder=Path())
+    records = [{"question": "1+1? {really}", "answer": 2}, {"question": "why?"}]
+    rows = to_dataset(records, export.build("prompt_completion", {}), schema=schema)["train"].to_list()
+    assert rows == [{"prompt": "1+1? {really}", "completion": "2"}, {"prompt": "why?", "completion": ""}]
+    rows = to_dataset(records, export.build("messages", {}), schema=schema)["train"].to_list()
+    assert rows[0]["messages"][0] == {"role": "user", "content": "1+1? {really}"}
+    assert rows[0]["answer"] == 2  # a number is no text: the column stays
+
+
+def test_labels_are_those_of_the_schema_in_its_order():
+    dataset = to_dataset([BARE], "classes", {"train": 0.5, "test": 0.5})
+    assert dataset["test"].features["label"] == datasets.ClassLabel(names=["low", "high"])
+    assert dataset["train"].to_list() == [{"text": BARE["text"], "label": 0}]
+    boolean = to_dataset([FULL, BARE], export.build("classification", {"label": "done"}))["train"]
+    assert boolean.features["label"].names == ["false", "true"]
+    assert boolean["label"][:] == [0, None]
+
+
+def test_open_labels_are_those_that_occur_sorted():
+    counts = [10, 9, -1, 9]
+    form = export.build("classification", {"label": "count"})
+    dataset = to_dataset([BARE | {"count": n} for n in counts], form, {"train": 0.5, "test": 0.5})
+    names = [part.features["label"].names for part in dataset.values()]
+    assert names == [["-1", "9", "10"]] * 2
+    texts = to_dataset([BARE | {"note": note} for note in ("b", None, "a", "10", "b")], "seen")["train"]
+    assert texts.features["label"].names == ["10", "a", "b"]
+    assert texts["label"][:] == [2, None, 1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("records", {"as_json": ["txt"]}, "as_json[0]: unknown name 'txt' (did you mean text?)"),
+        ("classification", {"text": "txt"}, "text: unknown name 'txt' (did you mean text?)"),
+        ("classification", {"label": "labl"}, "label: unknown name 'labl' (did you mean label?)"),
+        ("classification", {"label": "price"}, "label: the field 'price' must be a string, integer or boolean"),
+        ("classification", {"label": "either"}, "label: the field 'either' must be a string, integer or boolean"),
+        ("classification", {"keep": ["text"]}, "keep[0]: 'text' is already the name of a column"),
+        ("prompt_completion", {}, "prompt, completion: both must be given, got '' and ''"),
+        ("prompt_completion", {"prompt": "text"}, "prompt, completion: both must be given, got 'text' and ''"),
+        ("prompt_completion", {"prompt": "{text} {lable}", "completion": "label"}, "prompt: unknown name 'lable' (did"),
+        ("messages", {"user": "text"}, "user, assistant: both must be given"),
+        ("messages", {"user": "text", "assistant": "label", "system": "{nota}"}, "system: unknown name 'nota'"),
+    ],
+)
+def test_options_that_do_not_fit_the_schema_are_found_before_the_run(name, options, message):
+    with pytest.raises(ExportError) as caught:
+        export.build(name, options).check(SCHEMA)
+    assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mesages", {}, "export.format: unknown name 'mesages' (did you mean messages?)"),
+        ("records", {"txt": 1}, "export.format.records.txt: unknown name 'txt'"),
+        ("messages", {"user": "{text"}, "export.format.messages: user: '{text' is no text with {field} in it"),
+        ("messages", {"system": "{text!r}"}, "export.format.messages: system: '{text!r}' is no text with"),
+        ("prompt_completion", {"prompt": "{}"}, "export.format.prompt_completion: prompt: '{}' is no text with"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_found_at_once(name, options, message):
+    with pytest.raises(RecipeError) as caught:
+        export.build(name, options)
+    assert caught.value.problems[0].startswith(message)
+
+
+@pytest.mark.parametrize("messages", [{"type": "string"}, {"type": "array", "items": {"type": "string"}}])
+def test_messages_must_look_like_messages(messages):
+    schema = load({"type": "object", "properties": {"messages": messages}}, folder=Path())
+    with pytest.raises(ExportError, match="list of objects with the strings role and content"):
+        export.build("messages", {}).check(schema)
+    with pytest.raises(ExportError, match="has the field 'messages'"):
+        export.build("messages", {"user": "messages", "assistant": "messages"}).check(schema)
+
+
+def test_braces_that_are_meant_are_doubled():
+    form = export.build("prompt_completion", {"prompt": "{{{label}}} {{}}", "completion": "text"})
+    assert to_dataset([BARE], form)["train"][0]["prompt"] == "{low} {}"
+
+
+# Splits
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=5), st.integers(0, 10**6))
+def test_split_sizes_add_up_and_are_within_one_of_their_share(shares, count):
+    splits = {str(i): share for i, share in enumerate(shares)}
+    sizes = export.split_sizes(splits, count)
+    assert sum(sizes.values()) == count
+    assert all(abs(sizes[n] - splits[n] / sum(shares) * count) < 1 + 1e-6 for n in splits)
+
+
+def test_splits_are_exact_disjoint_and_the_same_for_the_same_seed():
+    records = [{"text": str(i), "label": "low"} for i in range(2500)]
+    shares = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+    def texts(seed, splits=shares):
+        return {name: part["text"][:] for name, part in to_dataset(records, splits=splits, seed=seed).items()}
+
+    first = texts(7)
+    assert {name: len(part) for name, part in first.items()} == {"train": 2000, "validation": 250, "test": 250}
+    assert sorted(sum(first.values(), []), key=int) == [r["text"] for r in records]
+    assert all(part == sorted(part, key=int) for part in first.values())
+    assert first == texts(7) != texts(8)
+    assert 100 < sum(int(text) < 1250 for text in first["test"]) < 150  # from everywhere, not from one end
+    assert first["test"][:3] == ["13", "15", "25"]  # on every machine and in every version
+    assert texts(7, {"all_of_it": 1.0}) == {"all_of_it": [r["text"] for r in records]}
+
+
+@pytest.mark.parametrize("splits", [{}, {"train": 0.0}, {"train": -1.0, "test": 2.0}, {"a b": 1.0}, {"all": 1.0}])
+def test_splits_that_cannot_be(splits):
+    with pytest.raises(ExportError, match="splits: "):
+        export.to_dataset([], build("records"), SCHEMA, splits, 0)
+
+
+def test_a_split_without_rows_does_not_keep_the_others_from_loading(tmp_path):
+    dataset = to_dataset(RECORDS, splits={"train": 0.9, "test": 0.1})
+    assert {name: len(part) for name, part in dataset.items()} == {"train": 3, "test": 0}
+    assert dataset["test"].features == dataset["train"].features
+    for files in KINDS:
+        folder = export.write(dataset, tmp_path / files, files, card(dataset, files=files))
+        assert len(read_back(folder, files, tmp_path)["train"]) == 3
+        assert "Splits without rows: `test`" in (folder / "README.md").read_text()
+
+
+def test_no_records_at_all_still_say_what_the_columns_are(tmp_path):
+    import pyarrow.parquet
+
+    for name in FORMS:
+        dataset = to_dataset([], name)
+        folders = {files: export.write(dataset, tmp_path / name / files, files, card(dataset)) for files in KINDS}
+        assert datasets.load_from_disk(str(folders["arrow"]))["train"].features == dataset["train"].features
+        schema = pyarrow.parquet.read_schema(folders["parquet"] / "data" / "train-00000-of-00001.parquet")
+        assert datasets.Features.from_arrow_schema(schema) == dataset["train"].features
+        assert (folders["jsonl"] / "data" / "train-00000-of-00001.jsonl").read_text() == ""
+
+
+# The folder
+
+
+@pytest.fixture
+def dataset():
+    return to_dataset([BARE])
+
+
+def snapshot(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_export_replaces_an_earlier_one_whole(dataset, tmp_path):
+    for files in (*KINDS, *reversed(KINDS)):
+        export.write(dataset, tmp_path / "out", files, card(dataset, files=files))
+        assert len(list((tmp_path / "out").rglob(f"*.{files}"))) == 1
+        suffixes = {p.suffix for p in (tmp_path / "out").rglob("*") if p.is_file()}
+        assert suffixes <= {f".{files}", ".md", *([".json"] if files == "arrow" else [])}
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_new_or_empty_folder_is_taken(dataset, tmp_path):
+    (tmp_path / "empty").mkdir()
+    export.write(dataset, tmp_path / "empty", "jsonl", "plain words")
+    export.write(dataset, tmp_path / "a" / "b" / "new", "jsonl", "plain words")
+    assert (tmp_path / "empty" / "README.md").read_text().endswith("plain words")
+    assert snapshot(tmp_path / "empty") == snapshot(tmp_path / "a" / "b" / "new")
+    assert (tmp_path / "empty").stat().st_mode & 0o777 == (tmp_path / "a").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize(
+    "present",
+    [
+        {"notes.txt": "mine"},
+        {"README.md": "# My project\n"},
+        {"README.md": "---\ntags:\n- other\n---\n"},
+        {"README.md": "---\n: [\n---\n"},
+        {"data/train.parquet": "somebody's"},
+        {"dataset_dict.json": "{}"},
+    ],
+)
+def test_a_folder_with_files_of_others_is_not_touched(present, dataset, tmp_path):
+    for name, text in present.items():
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text(text)
+    before = snapshot(tmp_path)
+    with pytest.raises(ExportError, match="holds files that textsynth did not write"):
+        export.write(dataset, tmp_path / "out", "parquet", card(dataset))
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("files", KINDS)
+@pytest.mark.parametrize("name", ["notes.txt", "data/notes.txt", "train/model.bin", "deep/data/x.parquet"])
+def test_an_earlier_export_with_files_of_others_in_it_is_not_touched(name, files, dataset, tmp_path):
+    export.write(dataset, tmp_path / "out", files, card(dataset, files=files))
+    (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / name).write_text("mine")
+    before = snapshot(tmp_path)
+    with pytest.raises(ExportError, match=f"other files lie in it: {name}"):
+        export.write(dataset, tmp_path / "out", files, card(dataset, files=files))
+    assert snapshot(tmp_path) == before
+
+
+def test_a_file_is_not_a_folder(dataset, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for target in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ExportError):
+            export.write(dataset, target, "parquet", card(dataset))
+    assert snapshot(tmp_path) == {"file": b"mine"}
+
+
+def test_kinds_of_files_are_known(dataset, tmp_path):
+    with pytest.raises(ExportError, match="files: expected one of arrow, parquet, jsonl, got 'csv'"):
+        export.write(dataset, tmp_path / "out", "csv", "")
+
+
+@pytest.mark.parametrize("files", KINDS)
+def test_no_room_left_leaves_the_earlier_export_as_it_was(files, dataset, tmp_path):
+    export.write(dataset, tmp_path / "out", files, card(dataset, files=files))
+    before = snapshot(tmp_path)
+    large = to_dataset([BARE | {"note": f"{i:x}" * 500} for i in range(2000)])
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+    try:
+        with pytest.raises(ExportError, match="no room left") as caught:
+            export.write(large, tmp_path / "out", files, card(large, files=files))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert caught.value.retryable
+    assert snapshot(tmp_path) == before
+
+
+def test_no_room_for_the_records_is_an_error_with_a_way_out():
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+    try:
+        with pytest.raises(ExportError, match="no room left"):
+            to_dataset([BARE | {"note": "x" * 500}] * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def test_a_place_that_cannot_be_written_says_so(dataset, tmp_path, monkeypatch):
+    with pytest.raises(ExportError, match="cannot be written"):
+        export.write(dataset, Path("/proc/textsynth/out"), "parquet", card(dataset))
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(_disk.tempfile, "mkdtemp", refuse)
+    with pytest.raises(ExportError, match="cannot be written: Read-only file system") as caught:
+        export.write(dataset, tmp_path / "out", "parquet", card(dataset))
+    assert "permissions" in caught.value.hint
+
+
+def test_the_earlier_export_comes_back_if_the_new_one_cannot_take_its_place(dataset, tmp_path, monkeypatch):
+    export.write(dataset, tmp_path / "out", "jsonl", card(dataset))
+    before, rename = snapshot(tmp_path), Path.rename
+
+    def fail(self, target):
+        if ".new-" in self.name:
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(ExportError, match="Input/output error"):
+        export.write(dataset, tmp_path / "out", "jsonl", card(dataset))
+    assert snapshot(tmp_path) == before
+
+
+def test_a_linked_folder_is_written_where_it_leads(dataset, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    export.write(dataset, tmp_path / "link", "jsonl", card(dataset))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "README.md").is_file()
+
+
+def test_progress_bars_and_logs_are_as_before(dataset, tmp_path, capfd):
+    export.write(dataset, tmp_path / "out", "parquet", card(dataset))
+    assert not datasets.are_progress_bars_disabled()
+    assert capfd.readouterr() == ("", "")

@@ -17,7 +17,10 @@ SCRIPTED = {
     "records": 60,
     "schema": {"title": "str 5..60", "body": "text 20..200", "priority": ["low", "normal", "high"], "opened": "date"},
     "prompt": "Write a ticket about a {{ product }}.",
-    "attributes": {"product": {"weights": {"router": 3, "phone": 1}}, "opened": {"dates": ["2024-01-01", "2024-12-31"]}},
+    "attributes": {
+        "product": {"weights": {"router": 3, "phone": 1}},
+        "opened": {"dates": ["2024-01-01", "2024-12-31"]},
+    },
     "quotas": {"priority": {"low": 0.5, "normal": 0.3, "high": 0.2}},
     "windows": {"size": 16, "lag": 2},
     "engine": {"faults": {"truncated": 0.1, "malformed": 0.05, "refusal": 0.05, "repeat": 0.05, "error": 0.03}},

@@ -53,7 +53,10 @@ PROPERTIES = {
     "mixed": {"enum": ["x", 1, None]},
     "whatever": {},
 }
-ITEM = {"type": "object", "properties": {"sku": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}}
+ITEM = {
+    "type": "object",
+    "properties": {"sku": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}},
+}
 DOCUMENT = {
     "type": "object",
     "properties": PROPERTIES,
@@ -62,7 +65,7 @@ DOCUMENT = {
     "$defs": {"Node": NODE, "Item": ITEM},
 }
 FULL = {
-    "text": "A \u2028 \"quoted\"\nline, 日本",
+    "text": 'A \u2028 "quoted"\nline, 日本',
     "label": "high",
     "count": 2**63 - 1,
     "price": 0.1 + 0.2,
@@ -322,7 +325,9 @@ def objects(parts):
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_the_schema_allows_comes_back(data, tmp_path_factory):
-    parts = data.draw(st.dictionaries(st.text("abc_.é", min_size=1, max_size=3), st.recursive(leaves(), nested), min_size=1))
+    parts = data.draw(
+        st.dictionaries(st.text("abc_.é", min_size=1, max_size=3), st.recursive(leaves(), nested), min_size=1)
+    )
     document, values = objects(parts)
     schema = load(document, folder=Path())
     records = data.draw(st.lists(values, min_size=1, max_size=4))
@@ -377,7 +382,9 @@ def test_only_what_a_float_holds_is_a_number(value):
 
 
 def test_fields_beyond_the_schema_are_collected_where_it_lets_them_in():
-    open_schema = load({"type": "object", "properties": {"text": {"type": "string"}}, "additionalProperties": True}, folder=Path())
+    open_schema = load(
+        {"type": "object", "properties": {"text": {"type": "string"}}, "additionalProperties": True}, folder=Path()
+    )
     rows = to_dataset([{"text": "a", "x": 1, "y": [2]}, {"text": "b"}], schema=open_schema)["train"].to_list()
     assert rows[0] == {"text": "a", "additional_properties": '{"x":1,"y":[2]}'}
     assert rows[1] == {"text": "b", "additional_properties": None}
@@ -401,11 +408,17 @@ def test_messages_of_a_dialogue_stay_as_they_are_beside_the_other_fields():
         "properties": {
             "role": {"enum": ["user", "assistant", "tool"]},
             "content": {"type": ["string", "null"]},
-            "tool_calls": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}, "arguments": {}}}},
+            "tool_calls": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"name": {"type": "string"}, "arguments": {}}},
+            },
         },
         "required": ["role"],
     }
-    document = {"type": "object", "properties": {"messages": {"type": "array", "items": message}, "intent": {"type": "string"}}}
+    document = {
+        "type": "object",
+        "properties": {"messages": {"type": "array", "items": message}, "intent": {"type": "string"}},
+    }
     schema = load(document, folder=Path())
     calls = [{"name": "look_up", "arguments": {"id": 7}}]
     said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None, "tool_calls": calls}]
@@ -433,7 +446,9 @@ def test_messages_are_made_of_fields_and_texts():
 
 
 def test_pairs_are_found_by_their_names():
-    schema = load({"type": "object", "properties": {"question": {"type": "string"}, "answer": {"type": "number"}}}, folder=Path())
+    schema = load(
+        {"type": "object", "properties": {"question": {"type": "string"}, "answer": {"type": "number"}}}, folder=Path()
+    )
     records = [{"question": "1+1? {really}", "answer": 2}, {"question": "why?"}]
     rows = to_dataset(records, export.build("prompt_completion", {}), schema=schema)["train"].to_list()
     assert rows == [{"prompt": "1+1? {really}", "completion": "2"}, {"prompt": "why?", "completion": ""}]

@@ -158,7 +158,10 @@ def test_disk_full_loses_nothing_that_was_committed(scripted, tmp_path):
     recipe.write_text(yaml.safe_dump({**scripted, "records": 3000, "quotas": {}}, sort_keys=False))
     command = [*PROGRAM, "run", str(recipe), "--folder", str(tmp_path / "run"), "--json"]
     limited = subprocess.run(
-        ["bash", "-c", 'ulimit -f 600; trap "" XFSZ; exec "$@"', "-", *command], capture_output=True, text=True, cwd=ROOT
+        ["bash", "-c", 'ulimit -f 600; trap "" XFSZ; exec "$@"', "-", *command],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert limited.returncode == 1, limited.stdout[-500:]
     assert "Traceback" not in limited.stderr and "goes on" in limited.stderr
@@ -271,7 +274,10 @@ def test_preview_forecasts_draws_and_tokens(scripted):
 
 
 def test_seeds_run_out_is_a_stated_limit(scripted, tmp_path):
-    rows = [{"title": f"Ticket number {i}", "body": f"It does not work since day {i}.", "priority": "low"} for i in range(40)]
+    rows = [
+        {"title": f"Ticket number {i}", "body": f"It does not work since day {i}.", "priority": "low"}
+        for i in range(40)
+    ]
     (tmp_path / "seeds.jsonl").write_text("\n".join(map(json.dumps, rows)))
     recipe = {
         **{k: v for k, v in scripted.items() if k != "quotas"},

@@ -33,7 +33,7 @@ STEERED_LAG, FREE_LAG = 8, 256
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything a run is made of, checked. 
+    """Everything a run is made of, checked.
 
     ``data`` is the recipe with schema and prompt written out, as the ledger keeps it; ``fingerprint`` is what must not
     change within one run folder.
@@ -103,11 +103,18 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
     rows: list[Seed] = []
     if recipe.seeds is not None:
         spec = recipe.seeds
-        rows = problems.attempt(lambda: seeds.load(spec, schema, names, recipe.folder, whole=method.seeds_are_records), "seeds") or []
+        rows = (
+            problems.attempt(
+                lambda: seeds.load(spec, schema, names, recipe.folder, whole=method.seeds_are_records), "seeds"
+            )
+            or []
+        )
         problems.found += seeds.check(spec, rows, recipe.records) if rows else []
     quotas = problems.attempt(lambda: quota_counts(recipe, schema), "quotas") or {}
     decoding = problems.attempt(lambda: choose_decoding(recipe, schema, names), "schema")
-    prompt = problems.attempt(lambda: prompts.load(recipe.prompt or default_prompt(recipe, method), folder=recipe.folder), "prompt")
+    prompt = problems.attempt(
+        lambda: prompts.load(recipe.prompt or default_prompt(recipe, method), folder=recipe.folder), "prompt"
+    )
     filters = build_filters(recipe, problems)
     if form is not None:
         problems.attempt(lambda: form.check(schema), "export.format")
@@ -236,7 +243,9 @@ def quota_counts(recipe: Recipe, schema: RecordSchema) -> dict[str, dict[Any, in
         elif attribute is not None and not isinstance(attribute, Choice):
             found.append(f"{place}: the attribute {name!r} must be a list or weights to have a quota")
         elif attribute is not None and (stray := set(map(repr, shares)) ^ set(map(repr, attribute.values()))):
-            found.append(f"{place}: quota and attribute must name the same values; only in one of them: {sorted(stray)}")
+            found.append(
+                f"{place}: quota and attribute must name the same values; only in one of them: {sorted(stray)}"
+            )
         elif not shares or any(s < 0 for s in shares.values()):
             found.append(f"{place}: shares must be 0 or more, got {shares}")
         elif abs(sum(shares.values()) - 1) < 1e-6:
@@ -347,5 +356,3 @@ def fingerprint(
         "seeds": {**data.get("seeds", {}), "rows": len(rows), "hash": xxhash.xxh3_64_hexdigest(seed_rows.encode())},
         "adapter": recipe.engine.get("lora", ""),
     }
-
-

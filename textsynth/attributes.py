@@ -92,7 +92,9 @@ class Range(Attribute):
         low, high = self.range
         if self.step is not None:
             return round(low + random.randint(0, int((high - low) / self.step + 1e-9)) * self.step, 10)
-        return random.randint(low, high) if isinstance(low, int) and isinstance(high, int) else random.uniform(low, high)
+        return (
+            random.randint(low, high) if isinstance(low, int) and isinstance(high, int) else random.uniform(low, high)
+        )
 
     def values(self) -> Iterator[Any]:
         """Yield the two ends."""
@@ -192,7 +194,13 @@ def hashable(value: Any) -> bool:
     return isinstance(value, str | int | float | bool | None)
 
 
-KINDS: dict[str, type[Attribute]] = {"choices": Choice, "range": Range, "dates": Dates, "column": Column, "given": Conditional}
+KINDS: dict[str, type[Attribute]] = {
+    "choices": Choice,
+    "range": Range,
+    "dates": Dates,
+    "column": Column,
+    "given": Conditional,
+}
 
 
 def read(value: Any) -> Attribute:
@@ -228,5 +236,7 @@ def problems(attributes: Mapping[str, Attribute]) -> list[str]:
         if isinstance(attribute, Conditional) and attribute.given in before:
             lost = attribute.missing(attributes[attribute.given].values())
             if lost:
-                found.append(f"attributes.{name}.cases: no case for {lost} of {attribute.given!r}; add them or otherwise:")
+                found.append(
+                    f"attributes.{name}.cases: no case for {lost} of {attribute.given!r}; add them or otherwise:"
+                )
     return found

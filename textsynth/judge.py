@@ -87,7 +87,9 @@ class Judge:
             return batch
         answers, error = contain(lambda: list(judging.check(batch)))
         if answers is None or len(answers) != len(batch):
-            batch = self._isolate(judging, batch, found, error or f"{len(answers or ())} answers for {len(batch)} candidates")
+            batch = self._isolate(
+                judging, batch, found, error or f"{len(answers or ())} answers for {len(batch)} candidates"
+            )
             answers, _ = contain(lambda: list(judging.check(batch)))
         rest = []
         for item, drop in zip(batch, answers or [None] * len(batch), strict=True):
@@ -97,9 +99,7 @@ class Judge:
                 found[item.draw.index] = drop if drop.reason else replace(drop, reason=name)
         return rest
 
-    def _isolate(
-        self, judging: Filter, batch: list[Candidate], found: dict[int, Drop], error: str
-    ) -> list[Candidate]:
+    def _isolate(self, judging: Filter, batch: list[Candidate], found: dict[int, Drop], error: str) -> list[Candidate]:
         """Find the candidates a broken filter breaks on; they are dropped as ``filter_error``, the rest is returned."""
         rest = []
         for item in batch:

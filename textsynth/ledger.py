@@ -68,7 +68,9 @@ class Ledger:
         if write:
             self._make(folder)
         elif not (folder / FILE).is_file():
-            raise LedgerError(f"{str(folder)!r} is not a run folder: it holds no {FILE}", hint="textsynth run RECIPE makes one")
+            raise LedgerError(
+                f"{str(folder)!r} is not a run folder: it holds no {FILE}", hint="textsynth run RECIPE makes one"
+            )
         try:
             self._db = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
             if write:
@@ -79,7 +81,9 @@ class Ledger:
             raise damaged(folder, error) from error
         if layout != LAYOUT:
             self._unlock()
-            raise LedgerError(f"{str(folder)!r} was written in layout {layout}, this version reads {LAYOUT}", hint="use a new folder")
+            raise LedgerError(
+                f"{str(folder)!r} was written in layout {layout}, this version reads {LAYOUT}", hint="use a new folder"
+            )
         if write:
             self.set_fact("layout", LAYOUT)
         self._draws: list[tuple[Any, ...]] = []
@@ -96,7 +100,8 @@ class Ledger:
             self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise LedgerError(
-                f"the run folder {str(folder)!r} cannot be written: {error.strerror}", hint="choose another with --folder"
+                f"the run folder {str(folder)!r} cannot be written: {error.strerror}",
+                hint="choose another with --folder",
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -142,7 +147,16 @@ class Ledger:
     def add_completion(self, done: Completion) -> None:
         """Note a completion."""
         self._completions.append(
-            (done.draw, done.step, done.text, done.finish_reason, done.prompt_tokens, done.tokens, done.seconds, done.error)
+            (
+                done.draw,
+                done.step,
+                done.text,
+                done.finish_reason,
+                done.prompt_tokens,
+                done.tokens,
+                done.seconds,
+                done.error,
+            )
         )
 
     def add_verdict(self, verdict: Verdict) -> None:
@@ -173,7 +187,9 @@ class Ledger:
             try:
                 self._db.executemany("INSERT OR IGNORE INTO seeds VALUES (?, ?)", self._seeds.items())
                 self._db.executemany("INSERT INTO draws VALUES (?, ?, ?, ?, ?)", self._draws)
-                self._db.executemany("INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._completions)
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._completions
+                )
                 self._db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", self._verdicts)
                 self._db.execute("COMMIT")
             except sqlite3.Error:
@@ -197,7 +213,9 @@ class Ledger:
         ).fetchone()
         if row is None:
             return None
-        rows = self._db.execute("SELECT id, row FROM seeds WHERE id IN (SELECT value FROM json_each(?))", (row[3].decode(),))
+        rows = self._db.execute(
+            "SELECT id, row FROM seeds WHERE id IN (SELECT value FROM json_each(?))", (row[3].decode(),)
+        )
         return read_draw(row, {i: Seed(i, decode(seed)) for i, seed in rows})
 
     def completions(self, index: int) -> list[Completion]:
@@ -250,7 +268,9 @@ class Ledger:
         ).fetchone()
         kept = reasons.pop(KEPT, 0)
         ended = kept + sum(reasons.values())
-        return Totals(draws, kept, dict(reasons.most_common()), draws - ended, requests, int(prompt_tokens), int(tokens))
+        return Totals(
+            draws, kept, dict(reasons.most_common()), draws - ended, requests, int(prompt_tokens), int(tokens)
+        )
 
     def close(self) -> None:
         """Commit what waits (if this process writes) and free the lock."""
@@ -281,7 +301,9 @@ def damaged(folder: Path, error: sqlite3.Error) -> LedgerError:
             retryable=True,
         )
     if "readonly" in text or "unable to open" in text:
-        return LedgerError(f"{str(folder / FILE)!r} cannot be written: {text}", hint="check its permissions or use --folder")
+        return LedgerError(
+            f"{str(folder / FILE)!r} cannot be written: {text}", hint="check its permissions or use --folder"
+        )
     return LedgerError(
         f"the ledger {str(folder / FILE)!r} is damaged: {text}",
         hint="keep the file (sqlite3 ledger.sqlite .recover saves most of it) and start anew in another folder",

@@ -225,7 +225,9 @@ def convert(gguf: Path, folder: Path) -> None:
     except ImportError as error:
         raise MissingPackageError(str(error.name), extra="cpu", needed_for="model default") from error
     reader = GGUFReader(gguf)
-    facts = {name: field.contents() for name, field in reader.fields.items() if not name.endswith((".tokens", ".merges"))}
+    facts = {
+        name: field.contents() for name, field in reader.fields.items() if not name.endswith((".tokens", ".merges"))
+    }
     config = llama_config(facts)
     weights = {}
     for tensor in reader.tensors:

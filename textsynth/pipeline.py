@@ -18,8 +18,8 @@ from textsynth.errors import LedgerError
 from textsynth.judge import Judge
 from textsynth.ledger import KEPT, Ledger
 from textsynth.methods import Steps
-from textsynth.records import Candidate, Completion, Draw, Drop, EngineStatus, Record, Request, Verdict
 from textsynth.recipe import to_yaml
+from textsynth.records import Candidate, Completion, Draw, Drop, EngineStatus, Record, Request, Verdict
 from textsynth.registry import contain
 
 TICK = 0.05
@@ -210,7 +210,7 @@ class Pipeline:
         room = self.engine.room()
         while room > len(self._urgent) + len(self._fresh) and self._plan_window():
             pass
-        batch = []
+        batch: list[Request] = []
         while len(batch) < room and (self._urgent or self._fresh):
             batch.append(self._urgent.popleft() if self._urgent else self._fresh.popleft())
         if batch:
@@ -305,7 +305,11 @@ class Pipeline:
         elif not self._windows and not self._plan_window():
             draws = self.parts.plan.next_index
             exhausted = limits.draws is not None and draws >= limits.draws
-            self.stopped_by = f"limits.draws: {limits.draws}" if exhausted else "seeds.max_uses: every seed has been shown as often as allowed"
+            self.stopped_by = (
+                f"limits.draws: {limits.draws}"
+                if exhausted
+                else "seeds.max_uses: every seed has been shown as often as allowed"
+            )
         return bool(self.stopped_by)
 
     def _hopeless(self) -> bool:
@@ -322,7 +326,12 @@ class Pipeline:
         if self.judge.complete:
             for window in self._windows:
                 for draw in window.draws:
-                    self._end(Verdict(Candidate(draw, None), Drop("surplus", f"{self.judge.records} records were already accepted")))
+                    self._end(
+                        Verdict(
+                            Candidate(draw, None),
+                            Drop("surplus", f"{self.judge.records} records were already accepted"),
+                        )
+                    )
             self._windows.clear()
         self.ledger.set_fact("stopped_by", self.stopped_by)
         self.ledger.commit()
@@ -331,10 +340,16 @@ class Pipeline:
     def _note_time(self) -> None:
         """Add this process's share to the run's totals."""
         status = self.engine.status()
-        spent = {"seconds": time.monotonic() - self._started, "tokens": self._tokens - self._tokens_before, "busy": status.busy}
+        spent = {
+            "seconds": time.monotonic() - self._started,
+            "tokens": self._tokens - self._tokens_before,
+            "busy": status.busy,
+        }
         sessions = self.ledger.fact("sessions", [])
         self.ledger.set_fact("sessions", [*sessions, spent])
         self.ledger.set_fact("engine_notes", status.notes)
+        if status.facts:
+            self.ledger.set_fact("engine", status.facts)
 
     def _say(self, phase: str) -> None:
         self._drawn = now = time.monotonic()

@@ -82,7 +82,7 @@ class Prompt:
 
 def optional_variables(tree: nodes.Template) -> set[str]:
     """Return the names that a template tests with ``is defined`` or gives a default."""
-    asked = [test.node for test in tree.find_all(nodes.Test) if test.name == "defined"]
+    asked: list[nodes.Expr | None] = [test.node for test in tree.find_all(nodes.Test) if test.name == "defined"]
     asked += [item.node for item in tree.find_all(nodes.Filter) if item.name in {"default", "d"}]
     return {node.name for node in asked if isinstance(node, nodes.Name)}
 
@@ -97,7 +97,9 @@ def library() -> dict[str, Prompt]:
     """Return every shipped template by name (``records/from_examples``)."""
     root = library_folder()
     return {
-        str(path.relative_to(root).with_suffix("")): parse(path.read_text(), name=str(path.relative_to(root).with_suffix("")))
+        str(path.relative_to(root).with_suffix("")): parse(
+            path.read_text(), name=str(path.relative_to(root).with_suffix(""))
+        )
         for path in sorted(root.rglob("*.md"))
     }
 
@@ -116,7 +118,9 @@ def load(source: str, *, folder: Path, place: str = "prompt") -> Prompt:
     if one_word and (folder / source).is_file():
         return checked(parse((folder / source).read_text(), name=source), place)
     if one_word and ("/" in source or source.endswith((".md", ".jinja", ".j2", ".txt"))):
-        raise RecipeError([unknown(place, source, library())], hint="or give a file relative to the recipe, or the text")
+        raise RecipeError(
+            [unknown(place, source, library())], hint="or give a file relative to the recipe, or the text"
+        )
     return checked(parse(source, name="inline"), place)
 
 

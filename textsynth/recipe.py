@@ -58,7 +58,10 @@ def read_named(value: Any) -> Any:
         return {"name": value}
     if isinstance(value, Mapping) and len(value) == 1 and "name" not in value:
         ((name, options),) = value.items()
-        return {"name": name, "options": options if isinstance(options, Mapping) else {"mode": options} if options else {}}
+        return {
+            "name": name,
+            "options": options if isinstance(options, Mapping) else {"mode": options} if options else {},
+        }
     return value
 
 
@@ -129,7 +132,9 @@ class Recipe(Part):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
 
     name: str = Field(default="run", pattern=r"^[\w.-]+$", description="names the run's folder and the dataset card")
-    model: str = Field(default="default", description="default, scripted, a Hugging Face id, a folder, or http://host:port/v1")
+    model: str = Field(
+        default="default", description="default, scripted, a Hugging Face id, a folder, or http://host:port/v1"
+    )
     records: int = Field(ge=1, description="how many accepted records are wanted")
     record_schema: Annotated[Any, WithJsonSchema({"type": ["object", "string"]})] = Field(
         default=None, alias="schema", description="short form, JSON Schema, its file, or {python: module:Class}"
@@ -138,7 +143,9 @@ class Recipe(Part):
     prompt: str = Field(default="", description="a template of the library, a file, or the text itself")
     variables: dict[str, Any] = Field(default_factory=dict, description="further variables of the template")
     seeds: SeedSpec | None = None
-    attributes: dict[str, AnyAttribute] = Field(default_factory=dict, description="drawn before generation, exact in the result")
+    attributes: dict[str, AnyAttribute] = Field(
+        default_factory=dict, description="drawn before generation, exact in the result"
+    )
     quotas: dict[str, dict[Any, float]] = Field(default_factory=dict, description="field: {value: share or count}")
     filters: tuple[NamedPart, ...] = Field(
         default=tuple(Named(name=n) for n in DEFAULT_FILTERS), description="in this order, after the schema"
@@ -258,10 +265,10 @@ def unique_mapping(loader: StrictLoader, node: yaml.MappingNode, deep: bool = Fa
     """Build a mapping and refuse a key that stands twice."""
     found: dict[Any, Any] = {}
     for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         if key in found:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
-        found[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        found[key] = loader.construct_object(value_node, deep=True)
     return found
 
 
@@ -271,7 +278,7 @@ StrictLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in LOOSE_TAGS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-StrictLoader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 

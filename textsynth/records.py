@@ -129,10 +129,14 @@ class Verdict:
 
 @dataclass(slots=True)
 class EngineStatus:
-    """What the engine is doing now. ``busy`` is its mean share of filled slots since the start, 0 to 1."""
+    """What the engine is doing now. ``busy`` is its mean share of filled slots since the start, 0 to 1.
+
+    ``facts`` say what it is (version, where the model came from), for the dataset card; ``notes`` are for the user.
+    """
 
     in_flight: int = 0
     capacity: int = 0
     busy: float = 0.0
     retries: int = 0
     notes: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)

@@ -38,7 +38,8 @@ def load(package: str, name: str, *, place: str, folder: Path | None = None) -> 
         RecipeError: for a name that does not exist (with the choices) or a module that cannot be imported.
     """
     if ":" in name:
-        return import_object(name, place=place, folder=folder)
+        own: type[Any] = import_object(name, place=place, folder=folder)
+        return own
     if name not in names(package):
         raise RecipeError([unknown(place, name, names(package))], hint="your own is named module:Class")
     module = importlib.import_module(f"textsynth.{package}.{name}")

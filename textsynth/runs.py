@@ -5,8 +5,10 @@ Everything is read from the ledger, so a run can be looked at while another proc
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +18,9 @@ from textsynth import export, registry, report
 from textsynth.assemble import Parts, assemble
 from textsynth.errors import LedgerError, TextsynthError
 from textsynth.ledger import Ledger, Totals
-from textsynth.records import Completion, Draw, Drop, Record, Request
 from textsynth.recipe import ExportSpec, Recipe, from_yaml
+from textsynth.records import Completion, Draw, Drop, Record, Request
+from textsynth.schema import Finding
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -93,7 +96,9 @@ class Run:
         """The recipe the run was last made with."""
         data = self.ledger.fact("recipe")
         if data is None:
-            raise LedgerError(f"{str(self.folder)!r} holds no recipe: the run stopped before it began", hint="run it again")
+            raise LedgerError(
+                f"{str(self.folder)!r} holds no recipe: the run stopped before it began", hint="run it again"
+            )
         return from_yaml(data, Path(self.ledger.fact("folder")))
 
     @property
@@ -179,11 +184,7 @@ class Run:
 
     def card(self, spec: ExportSpec | None = None, splits: dict[str, int] | None = None) -> str:
         """Return the dataset card: what this was made from, what was dropped and why, and its limits."""
-        return report.card(self.facts(spec or self.recipe.export or ExportSpec(), splits))
-
-    def facts(self, spec: ExportSpec, splits: dict[str, int] | None = None) -> report.RunFacts:
-        """Collect what the card says."""
-        return report.facts(self, spec, splits)
+        return report.card(collect_facts(self, spec or self.recipe.export or ExportSpec(), splits or {}))
 
     def why(self, index: int) -> Explanation:
         """Return everything about one draw; its prompts are made again from the plan and the completions.
@@ -227,6 +228,62 @@ def replay(parts: Parts, draw: Draw, completions: list[Completion]) -> Iterator[
         return
 
 
+def collect_facts(run: Run, spec: ExportSpec, splits: Mapping[str, int]) -> report.RunFacts:
+    """Collect from the ledger what the dataset card says."""
+    recipe, parts, totals, fact = run.recipe, run.parts, run.totals, run.ledger.fact
+    findings = [Finding(*row) for row in fact("findings", [])]
+    form, engine = run.form(spec), fact("engine", {})
+    return report.RunFacts(
+        name=recipe.name,
+        recipe_name=recipe.name,
+        model=" from ".join(filter(None, (recipe.model, engine.get("model_source", "")))),
+        engine=recipe.engine_name,
+        engine_version=engine.get("version", ""),
+        backend=fact("backend", ""),
+        method=recipe.method.name,
+        recipe_yaml=fact("recipe", ""),
+        prompt_name=parts.prompt.name,
+        prompt_sha256=parts.prompt.sha256,
+        records=totals.kept,
+        draws=totals.draws,
+        reasons=totals.reasons,
+        open=totals.open,
+        prompt_tokens=totals.prompt_tokens,
+        tokens=totals.tokens,
+        seconds=sum(session["seconds"] for session in fact("sessions", [])),
+        quotas_wanted=parts.quotas,
+        quotas_got={name: Counter(r.get(name) for r in run.records()) for name in parts.quotas},
+        enforced=sorted({f.keyword for f in findings if f.status == "enforced"}),
+        checked=sorted({f.keyword for f in findings if f.status == "checked"}),
+        findings=[f"{f.path} {f.keyword}: {f.note}" for f in findings if f.status != "enforced"],
+        filters=list(parts.filters),
+        json_columns=form.json_columns(parts.schema),
+        seed=recipe.seed,
+        textsynth_version=importlib.metadata.version("textsynth"),
+        created=fact("created", "")[:10],
+        splits=splits,
+        form=spec.form.name,
+        files=spec.files,
+        repo=spec.hub,
+        license=recipe.license,
+        language=recipe.language,
+        **seed_facts(recipe, fact("seeds_rows", 0)),
+    )
+
+
+def seed_facts(recipe: Recipe, rows: int) -> dict[str, Any]:
+    """Return what the card says of the seeds."""
+    spec = recipe.seeds
+    if spec is None:
+        return {}
+    return {
+        "seeds_source": Path(spec.path).name,
+        "seeds_rows": rows,
+        "seeds_license": spec.license,
+        "seeds_attribution": spec.attribution,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What a whole run should take, from a preview. Ranges are 95 % intervals of the acceptance (Wilson 1927)."""
@@ -267,4 +324,3 @@ def wilson(kept: int, judged: int, z: float = 1.96) -> tuple[float, float, float
     middle = (share + z * z / (2 * judged)) / (1 + z * z / judged)
     half = z * math.sqrt(share * (1 - share) / judged + z * z / (4 * judged * judged)) / (1 + z * z / judged)
     return max(0.0, middle - half), share, min(1.0, middle + half)
-

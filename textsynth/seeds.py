@@ -148,7 +148,9 @@ def as_records(rows: Sequence[Record], spec: SeedSpec, schema: RecordSchema, att
     present = set().union(*rows)
     if not present & set(schema.properties):
         raise RecipeError(
-            [f"seeds: none of the record's fields {sorted(schema.properties)} is a column of {spec.path!r}: {sorted(present)}"],
+            [
+                f"seeds: none of the record's fields {sorted(schema.properties)} is a column of {spec.path!r}: {sorted(present)}"
+            ],
             hint="map them: seeds: {columns: {field: column}}",
         )
     wanted = [name for name in dict.fromkeys([*schema.properties, *attributes]) if name in present]

@@ -30,7 +30,7 @@ def read(source: str, *, folder: Path, place: str, split: str = "train", limit: 
         raise RecipeError([f"{place}: no such file: {source!r} (looked in {folder})"])
     else:
         rows = read_hub(source, split, place=place)
-    found = []
+    found: list[Row] = []
     for row in rows:
         if limit is not None and len(found) >= limit:
             break

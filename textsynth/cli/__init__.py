@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
-    if arguments is None and options.command in {"run", "preview"} and not options.dry_run:
+    if arguments is None and options.command in {"run", "preview", "demo"} and not options.dry_run:
         preload_openmp(given)
     from textsynth.cli import show
     from textsynth.cli.commands import COMMANDS
@@ -32,7 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[options.command](options)
     except TextsynthError as error:
         if getattr(options, "json", False):
-            print(json.dumps({"event": "error", "kind": type(error).__name__, "message": error.message, "hint": error.hint}))
+            print(
+                json.dumps(
+                    {"event": "error", "kind": type(error).__name__, "message": error.message, "hint": error.hint}
+                )
+            )
         show.error(error)
         return WRONG if isinstance(error, RecipeError) else FAILED
     except KeyboardInterrupt:
@@ -45,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    top = argparse.ArgumentParser(prog="textsynth", description="Schema-true synthetic records from a local open model.")
+    top = argparse.ArgumentParser(
+        prog="textsynth", description="Schema-true synthetic records from a local open model."
+    )
     version = importlib.metadata.version("textsynth")
     top.add_argument("--version", action="version", version=f"textsynth {version}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -86,6 +92,8 @@ def parser() -> argparse.ArgumentParser:
     one = add("diff", "compare two runs: recipes, yields, values, shared records")
     one.add_argument("run", type=Path)
     one.add_argument("other", type=Path)
+    one = add("demo", "the main job on real input: 100 records and 20 dialogues from the default model")
+    add_run_options(one)
     add("schema", "print the JSON Schema of recipes, for editors")
     return top
 

@@ -18,7 +18,7 @@ from textsynth.cli import DONE, LIMITED, show
 from textsynth.cli.progress import Live
 from textsynth.errors import RecipeError, unknown
 from textsynth.recipe import ExportSpec
-from textsynth.runs import forecast
+from textsynth.runs import Run, forecast
 
 STARTER = """\
 # yaml-language-server: $schema=./recipe.schema.json
@@ -93,7 +93,11 @@ def check(options: argparse.Namespace) -> int:
     parts = api.check(options.recipe)
     if options.json:
         findings = [[f.path, f.keyword, f.status, f.note] for f in parts.decoding.findings]
-        print(json.dumps({"backend": parts.decoding.backend, "findings": findings, "fields": list(parts.schema.properties)}))
+        print(
+            json.dumps(
+                {"backend": parts.decoding.backend, "findings": findings, "fields": list(parts.schema.properties)}
+            )
+        )
     else:
         show.checked(parts)
     return DONE
@@ -102,13 +106,23 @@ def check(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Make or continue a run, export it, sum it up."""
     recipe = recipes.read(options.recipe)
-    folder = options.folder or Path("runs") / recipe.name
     if options.dry_run and options.folder is None:
         folder = api.temporary_folder()
+    else:
+        folder = options.folder or Path("runs") / recipe.name
+    made, _ = make(recipe, folder, options)
+    if options.dry_run and options.folder is None:
+        made.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return DONE if made.complete else LIMITED
+
+
+def make(recipe: recipes.Recipe, folder: Path, options: argparse.Namespace) -> tuple[Run, list[str]]:
+    """Run a recipe with live progress, export and sum up; return the run and where its dataset is."""
     with engine_output(folder) as out, Live(out, as_json=options.json) as live:
         made = api.run(recipe, folder=folder, on_progress=live.update, dry_run=options.dry_run)
     places = []
-    if made.accepted and recipe.export is not None and not (options.no_export or options.dry_run):
+    if made.accepted and recipe.export is not None and not (getattr(options, "no_export", False) or options.dry_run):
         places = made.export()
     if options.json:
         totals = made.totals
@@ -116,10 +130,24 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"event": "result", **result, "stopped_by": made.stopped_by, "exported": places}), flush=True)
     else:
         show.summary(made, places)
-    if options.dry_run and options.folder is None:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
-    return DONE if made.complete else LIMITED
+    return made, places
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Make the two shipped examples, load what was written back with ``datasets`` and show it."""
+    from datasets import load_dataset
+
+    folder = Path(__file__).parent.parent / "demo"
+    for name in ("queries", "dialogues"):
+        recipe = recipes.read(folder / f"{name}.yaml")
+        target = Path("out") / recipe.name
+        spec = recipe.export and recipe.export.model_copy(update={"folder": str(target.resolve())})
+        made, places = make(recipe.model_copy(update={"export": spec}), Path("runs") / recipe.name, options)
+        if not made.complete:
+            return LIMITED
+        if places:
+            show.loaded(load_dataset(places[0]), places[0])
+    return DONE
 
 
 def preview(options: argparse.Namespace) -> int:
@@ -244,5 +272,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "prompts": show_prompts,
     "models": show_models,
     "diff": diff,
+    "demo": demo,
     "schema": schema,
 }

@@ -50,9 +50,15 @@ def checked(parts: Parts) -> None:
     """Show what ``check`` found out."""
     recipe = parts.recipe
     enforced = sum(f.status == "enforced" for f in parts.decoding.findings)
-    out.print(f"[bold green]ok[/] {escape(recipe.name)}: {recipe.records} records from {escape(recipe.model)} ({recipe.engine_name})")
-    out.print(f"   method {recipe.method.name}, prompt {parts.prompt.name}, {len(parts.seeds)} seeds, filters {', '.join(parts.filters)}")
-    out.print(f"   decoding by {parts.decoding.backend}: {enforced} of {len(parts.decoding.findings)} schema keywords enforced while decoding")
+    out.print(
+        f"[bold green]ok[/] {escape(recipe.name)}: {recipe.records} records from {escape(recipe.model)} ({recipe.engine_name})"
+    )
+    out.print(
+        f"   method {recipe.method.name}, prompt {parts.prompt.name}, {len(parts.seeds)} seeds, filters {', '.join(parts.filters)}"
+    )
+    out.print(
+        f"   decoding by {parts.decoding.backend}: {enforced} of {len(parts.decoding.findings)} schema keywords enforced while decoding"
+    )
     rest = [f for f in (*parts.decoding.findings, *parts.decoding.bounds) if f.status != "enforced"]
     if rest:
         table = grid("\nNot enforced while decoding, or added", "path", "keyword", "status", "note")
@@ -77,10 +83,18 @@ def records(run: Run, count: int) -> None:
 def summary(run: Run, places: list[str], *, title: str = "Run") -> None:
     """Show how a run ended: counts that add up, tokens, time, where the data is."""
     totals = run.totals
-    table = grid(f"\n{title} {run.recipe.name}: {totals.kept} of {run.recipe.records} records", "ended as", "draws", "share", right=("draws", "share"))
+    table = grid(
+        f"\n{title} {run.recipe.name}: {totals.kept} of {run.recipe.records} records",
+        "ended as",
+        "draws",
+        "share",
+        right=("draws", "share"),
+    )
     rows = {"kept": totals.kept, **totals.reasons, **({"open": totals.open} if totals.open else {})}
     for reason, count in rows.items():
-        table.add_row(f"[bold]{reason}[/]" if reason == "kept" else reason, str(count), f"{count / max(1, totals.draws):.1%}")
+        table.add_row(
+            f"[bold]{reason}[/]" if reason == "kept" else reason, str(count), f"{count / max(1, totals.draws):.1%}"
+        )
     table.add_row("[dim]all draws[/]", str(totals.draws), "")
     out.print(table)
     sessions = run.ledger.fact("sessions", [])
@@ -94,7 +108,9 @@ def summary(run: Run, places: list[str], *, title: str = "Run") -> None:
     for remark in run.ledger.fact("engine_notes", []):
         out.print(f"[yellow]note:[/] {escape(remark)}")
     if run.stopped_by and not run.complete:
-        out.print(f"[bold yellow]stopped by {escape(run.stopped_by)}[/]; the same command goes on after the limit is raised")
+        out.print(
+            f"[bold yellow]stopped by {escape(run.stopped_by)}[/]; the same command goes on after the limit is raised"
+        )
         if advice := run.advice():
             out.print(f"what would help most: {escape(advice)}")
     out.print(f"[dim]why one was dropped: textsynth why {run.folder} INDEX[/]")
@@ -107,16 +123,41 @@ def exported(places: list[str]) -> None:
         out.print(f"dataset: {escape(place)}")
 
 
+def loaded(found: Any, place: str) -> None:
+    """Show a dataset that was loaded back, with its columns and a few rows per split."""
+    out.print(f"\n[bold]loaded back[/] with load_dataset({place!r})")
+    for name, part in found.items():
+        out.print(
+            f"  {name}: {part.num_rows} rows, {escape(', '.join(f'{c}: {kind(f)}' for c, f in part.features.items()))}"
+        )
+    for row in next(iter(found.values())).select(range(3)):
+        out.print(f"  {escape(json.dumps(row, ensure_ascii=False))}")
+
+
+def kind(feature: Any) -> str:
+    """Name a feature in a few characters."""
+    return str(getattr(feature, "dtype", None) or type(feature).__name__)
+
+
 def forecast(scaled: Forecast, run: Run) -> None:
     """Show what the whole run should take."""
-    table = grid(f"\nForecast for {scaled.records} records (95 % interval)", "", "least", "expected", "most", right=("least", "expected", "most"))
+    table = grid(
+        f"\nForecast for {scaled.records} records (95 % interval)",
+        "",
+        "least",
+        "expected",
+        "most",
+        right=("least", "expected", "most"),
+    )
     low, middle, high = scaled.acceptance
     table.add_row("acceptance", f"{low:.0%}", f"{middle:.0%}", f"{high:.0%}")
     table.add_row("draws", *map(str, scaled.draws))
     table.add_row("generated tokens", *map(str, scaled.tokens))
     table.add_row("time at this speed", *map(duration, scaled.seconds))
     out.print(table)
-    out.print(f"disk: about {scaled.disk_bytes / 1e6:.1f} MB. A full run keeps more requests in flight and is usually faster.")
+    out.print(
+        f"disk: about {scaled.disk_bytes / 1e6:.1f} MB. A full run keeps more requests in flight and is usually faster."
+    )
     if advice := run.advice():
         out.print(f"what would help most: {escape(advice)}")
 
@@ -138,11 +179,16 @@ def explanation(run: Run, found: Explanation) -> None:
     out.print(f"  sampling seed {draw.sampling_seed}")
     answers = {c.step: c for c in found.completions}
     for request in found.requests:
-        out.print(f"\n[bold]request {request.step}[/]" + ("" if request.schema is None else f" held to [dim]{escape(request.schema)}[/]"))
+        out.print(
+            f"\n[bold]request {request.step}[/]"
+            + ("" if request.schema is None else f" held to [dim]{escape(request.schema)}[/]")
+        )
         for message in request.messages:
             out.print(f"[cyan]{message['role']}[/]: {escape(message['content'])}")
         if done := answers.get(request.step):
-            out.print(f"[green]answer[/] ({done.finish_reason}, {done.tokens} tokens, {done.seconds:.1f} s): {escape(done.text or done.error)}")
+            out.print(
+                f"[green]answer[/] ({done.finish_reason}, {done.tokens} tokens, {done.seconds:.1f} s): {escape(done.text or done.error)}"
+            )
     if found.record is not None:
         out.print(f"\n[bold]record[/] {escape(json.dumps(found.record, ensure_ascii=False))}")
 
@@ -211,7 +257,9 @@ def difference(one: Run, other: Run) -> None:
 
 def values(mine: list[dict[str, Any]], theirs: list[dict[str, Any]], one: Run, other: Run) -> None:
     """Compare the fields: shares of values for closed sets, mean words for text."""
-    table = grid("\nFields", "field", "value", str(one.folder), str(other.folder), right=(str(one.folder), str(other.folder)))
+    table = grid(
+        "\nFields", "field", "value", str(one.folder), str(other.folder), right=(str(one.folder), str(other.folder))
+    )
     for name in one.parts.schema.properties:
         choices = one.parts.schema.choices(name)
         if choices is not None:

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-SYLLABLES = "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu bra cle dri flo gru sta tre pli mon ver".split()
+SYLLABLES = (
+    "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu bra cle dri flo gru sta tre pli mon ver".split()
+)
 OPENINGS = ("The", "A", "My", "Our", "This", "Every", "One", "Some", "Her", "His")
 DEEPEST = 6
 WIDEST = 12
@@ -119,7 +121,9 @@ def make_number(schema: Schema, random: Random, root: Schema, depth: int) -> flo
 
 def bounds(schema: Schema, least_step: float) -> tuple[float, float]:
     """Return the inclusive bounds of a number."""
-    low = schema.get("minimum", schema.get("exclusiveMinimum", -least_step) + least_step if "exclusiveMinimum" in schema else None)
+    low = schema.get(
+        "minimum", schema.get("exclusiveMinimum", -least_step) + least_step if "exclusiveMinimum" in schema else None
+    )
     high = schema.get("maximum", schema["exclusiveMaximum"] - least_step if "exclusiveMaximum" in schema else None)
     if low is None:
         low = 0 if high is None or high >= 0 else high - 1000

@@ -108,7 +108,9 @@ class Scripted:
             said = ""
         if fault in {"truncated", "malformed"}:
             cut = said[: max(1, len(said) * 6 // 10)]
-            return Completion(request.draw, request.step, cut, "length" if fault == "truncated" else "stop", 10, len(cut) // 4)
+            return Completion(
+                request.draw, request.step, cut, "length" if fault == "truncated" else "stop", 10, len(cut) // 4
+            )
         prompt_tokens = sum(len(m["content"]) for m in request.messages) // 4
         return Completion(request.draw, request.step, said, "stop", prompt_tokens, len(said) // 4, self.latency)
 

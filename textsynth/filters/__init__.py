@@ -43,7 +43,7 @@ class Filter(ABC):
     def check(self, batch: Sequence[Candidate]) -> Sequence[Drop | None]:
         """Return one ``Drop`` or ``None`` per candidate. The loop fills in ``reason`` with the filter's name."""
 
-    def keep(self, batch: Sequence[Candidate]) -> None:
+    def keep(self, batch: Sequence[Candidate]) -> None:  # noqa: B027  only filters with a memory need it
         """Remember candidates that were kept, in index order. Also called on resume, with what the ledger holds."""
 
 

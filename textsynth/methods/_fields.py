@@ -94,9 +94,7 @@ def write_fields(
     return Candidate(draw, {name: record[name] for name in setting.schema.properties if name in record})
 
 
-def judge(
-    setting: Setting, record: Record, constants: Record, parsed: Parsed
-) -> tuple[Drop | None, list[str]]:
+def judge(setting: Setting, record: Record, constants: Record, parsed: Parsed) -> tuple[Drop | None, list[str]]:
     """Return what is wrong with the record so far and which free fields must be written again."""
     if parsed.problem and parsed.problem.reason == "engine_error":
         return parsed.problem, list(setting.free_fields)

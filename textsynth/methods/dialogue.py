@@ -40,9 +40,7 @@ class Dialogue(Method):
     default_prompt = "dialogue/fields"
     seeds_are_records = False
 
-    roles: dict[str, str] = field(
-        default_factory=lambda: {"customer": "dialogue/customer", "agent": "dialogue/agent"}
-    )
+    roles: dict[str, str] = field(default_factory=lambda: {"customer": "dialogue/customer", "agent": "dialogue/agent"})
     turns: int | tuple[int, int] = (4, 8)
     turn_tokens: int = 96
     keep_system: bool = False
@@ -78,7 +76,7 @@ class Dialogue(Method):
         }
         extra = int(self.keep_system)
         messages = {"type": "array", "items": message, "minItems": least + extra, "maxItems": most + extra}
-        document = given.document if given is not None else {"type": "object", "additionalProperties": False}
+        document: dict[str, Any] = given.document if given else {"type": "object", "additionalProperties": False}
         merged = document | {
             "properties": {"messages": messages, **document.get("properties", {})},
             "required": ["messages", *document.get("required", [])],
@@ -131,9 +129,7 @@ class Dialogue(Method):
         problem = Drop("empty_turn", f"turn {turn}: nothing was said")
         for attempt in range(self.setting.repairs + 1):
             step = turn * STEPS_PER_TURN + attempt
-            done = yield Request(
-                draw.index, step, view(system, said, turn), None, self._sampling(draw, step, names)
-            )
+            done = yield Request(draw.index, step, view(system, said, turn), None, self._sampling(draw, step, names))
             if done.finish_reason == "error":
                 return Drop("engine_error", done.error)
             text = clean(done, names)

@@ -50,7 +50,15 @@ LEVELS = 2
 CHARS_PER_TOKEN = 3
 LEAST_LENGTH, MOST_ITEMS, MOST_PROPERTIES = 16, 8, 6
 INTEGER_BOUND = 10**9
-PYTHON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null", list: "array", dict: "object"}
+PYTHON_TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    type(None): "null",
+    list: "array",
+    dict: "object",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +406,9 @@ class Rewriting:
             self._find(path, "patternProperties", "enforced", note)
         elif extra is False or (patterns and extra is True):
             made["additionalProperties"] = False
-            self._find(path, "patternProperties", "checked", f"{self.backend} does not enforce it: no keys are generated")
+            self._find(
+                path, "patternProperties", "checked", f"{self.backend} does not enforce it: no keys are generated"
+            )
         else:
             made["additionalProperties"] = self._rewrite(extra, f"{path}.*")
         if "additionalProperties" in flat:
@@ -521,5 +531,3 @@ def is_regular(pattern: str) -> bool:
 CHECKED_FORMATS = frozenset(
     "idn-email idn-hostname uri-reference iri iri-reference uri-template json-pointer relative-json-pointer regex".split()
 )
-
-

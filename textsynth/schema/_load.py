@@ -53,7 +53,9 @@ def load(source: Any, *, folder: Path, place: str = "schema") -> RecordSchema:
 
 def from_mapping(source: Mapping[str, Any], place: str) -> RecordSchema:
     """Tell a JSON Schema from the short form."""
-    if SCHEMA_KEYS & set(source) or (source.get("type") == "object" and isinstance(source.get("properties", {}), Mapping)):
+    if SCHEMA_KEYS & set(source) or (
+        source.get("type") == "object" and isinstance(source.get("properties", {}), Mapping)
+    ):
         return RecordSchema(source, name=str(source.get("title", "record")))
     return RecordSchema(short_form(source, place=place))
 
@@ -65,7 +67,9 @@ def from_file(path: Path, place: str) -> RecordSchema:
         data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         raise SchemaError(
-            f"{place}: no such file: {str(path)!r}" if isinstance(error, FileNotFoundError) else f"{place}: {path}: {error}",
+            f"{place}: no such file: {str(path)!r}"
+            if isinstance(error, FileNotFoundError)
+            else f"{place}: {path}: {error}",
             hint="a class is named {python: module:Class}",
         ) from error
     except (ValueError, yaml.YAMLError) as error:

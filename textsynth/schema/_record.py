@@ -43,7 +43,9 @@ class RecordSchema:
         SchemaError: the document breaks its meta-schema, or refers to something that is not inside it.
     """
 
-    def __init__(self, document: Mapping[str, Any], *, name: str = "record", model: type[BaseModel] | None = None) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], *, name: str = "record", model: type[BaseModel] | None = None
+    ) -> None:
         refuse_remote(document)
         compile_schema(document)
         self.document = modern(document)
@@ -87,7 +89,9 @@ class RecordSchema:
             part = self.deref(self.document).get("properties", {}).get(name, True)
             shared = {key: self.document[key] for key in ("$schema", "$defs", "definitions") if key in self.document}
             wrapped = {**shared, "properties": {name: part}}
-            self._fields[name] = compile_schema(wrapped if "$ref" not in json.dumps(part) else {**self.document, **wrapped})
+            self._fields[name] = compile_schema(
+                wrapped if "$ref" not in json.dumps(part) else {**self.document, **wrapped}
+            )
         return [p for p in map(to_problem, self._fields[name].iter_errors({name: value})) if p.field == name]
 
     def choices(self, name: str) -> tuple[Any, ...] | None:
@@ -175,7 +179,9 @@ def compile_schema(document: Mapping[str, Any]) -> Any:
         place = "$" + "".join(f".{p}" for p in error.instance_path)
         raise SchemaError(f"schema: not a valid JSON Schema at {place}: {str(error.message)[:300]}") from None
     except (jsonschema_rs.ReferencingError, ValueError) as error:
-        raise SchemaError(f"schema: keyword $ref: {str(error)[:300]}", hint="every $ref must stand for #/$defs/NAME") from None
+        raise SchemaError(
+            f"schema: keyword $ref: {str(error)[:300]}", hint="every $ref must stand for #/$defs/NAME"
+        ) from None
 
 
 def walk(part: Any, path: str = "$") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -135,8 +135,9 @@ def make(recipe: recipes.Recipe, folder: Path, options: argparse.Namespace) -> t
 
 def demo(options: argparse.Namespace) -> int:
     """Make the two shipped examples, load what was written back with ``datasets`` and show it."""
-    from datasets import load_dataset
+    from datasets import disable_progress_bars, load_dataset
 
+    disable_progress_bars()
     folder = Path(__file__).parent.parent / "demo"
     for name in ("queries", "dialogues"):
         recipe = recipes.read(folder / f"{name}.yaml")

@@ -136,7 +136,8 @@ def loaded(found: Any, place: str) -> None:
 
 def kind(feature: Any) -> str:
     """Name a feature in a few characters."""
-    return str(getattr(feature, "dtype", None) or type(feature).__name__)
+    name = type(feature).__name__
+    return str(feature.dtype) if name == "Value" else f"{name}({len(feature.names)})" if name == "ClassLabel" else name
 
 
 def forecast(scaled: Forecast, run: Run) -> None:

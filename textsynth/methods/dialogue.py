@@ -129,7 +129,7 @@ class Dialogue(Method):
         problem = Drop("empty_turn", f"turn {turn}: nothing was said")
         for attempt in range(self.setting.repairs + 1):
             step = turn * STEPS_PER_TURN + attempt
-            done = yield Request(draw.index, step, view(system, said, turn), None, self._sampling(draw, step, names))
+            done = yield Request(draw.index, step, view(system, said, turn, names), None, self._sampling(draw, step, names))
             if done.finish_reason == "error":
                 return Drop("engine_error", done.error)
             text = clean(done, names)
@@ -152,14 +152,15 @@ class Dialogue(Method):
         return head + [{"role": CHAT_ROLES[i % 2], "content": text} for i, text in enumerate(said)]
 
 
-def view(system: str, said: list[str], turn: int) -> tuple[Message, ...]:
+def view(system: str, said: list[str], turn: int, names: list[str]) -> tuple[Message, ...]:
     """Return the dialogue as the speaker of ``turn`` sees it: its own messages are the assistant's.
 
     The opening speaker has nothing to answer yet, so it is asked to begin.
     """
     messages: list[Message] = [{"role": "system", "content": system}]
     if turn % 2 == 0:
-        messages.append({"role": "user", "content": "Begin the conversation. Write your first message only."})
+        begin = f"Write your first message to the {names[1]}, as the {names[0]}: say what you want."
+        messages.append({"role": "user", "content": begin})
     for position, text in enumerate(said):
         messages.append({"role": "assistant" if position % 2 == turn % 2 else "user", "content": text})
     return tuple(messages)

@@ -50,6 +50,7 @@ class Setting:
         return {
             **self.variables,
             **draw.attributes,
+            "index": draw.index,
             "attributes": draw.attributes,
             "seeds": [seed.row for seed in draw.seeds],
             "fields": self.free_fields,
@@ -58,6 +59,7 @@ class Setting:
 
 
 STANDARD_VARIABLES = {
+    "index": "the draw's number, from 0",
     "attributes": "the drawn values by name; each is also a variable of its own",
     "seeds": "the examples of this draw, a list of rows",
     "fields": "the names of the fields that the model writes",

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, TypeVar
+
+import xxhash
 
 from textsynth import attributes, prompts, registry, seeds
 from textsynth.attributes import Attribute, Choice
@@ -29,6 +32,8 @@ from textsynth.steer import Steering, largest_remainder
 
 T = TypeVar("T")
 STEERED_LAG, FREE_LAG = 8, 256
+SHOWING = {"shots", "choose", "match", "max_uses"}
+"""What of the seeds' options decides which rows a draw shows; the rows themselves are hashed."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,9 @@ class Problems:
             self.found.append(f"{place}: {error}")
         return None
 
-    def stop(self) -> None:
-        """Raise everything found so far, if anything was."""
-        if self.found:
-            raise RecipeError(self.found, hint="; ".join(dict.fromkeys(self.hints)))
+    def error(self) -> RecipeError:
+        """Return everything found so far as one error."""
+        return RecipeError(self.found, hint="; ".join(dict.fromkeys(self.hints)))
 
 
 def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
@@ -94,62 +98,53 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
     method = problems.attempt(lambda: named("methods", recipe.method, "method", recipe), "method")
     engine = problems.attempt(lambda: build_engine(recipe, dry_run=dry_run), "engine")
     schema = problems.attempt(lambda: record_schema(recipe, method), "schema") if method else None
-    form = problems.attempt(lambda: export_form(recipe), "export.format")
+    form = problems.attempt(lambda: export_form(recipe, schema), "export.format") if schema else None
+    filters = build_filters(recipe, problems)
     if schema is None or method is None:
-        problems.stop()
-    assert schema is not None and method is not None
+        raise problems.error()
     drawn = problems.attempt(lambda: drawn_attributes(recipe, schema), "attributes")
     names = tuple(drawn or recipe.attributes)
-    rows: list[Seed] = []
-    if recipe.seeds is not None:
-        spec = recipe.seeds
-        rows = (
-            problems.attempt(
-                lambda: seeds.load(spec, schema, names, recipe.folder, whole=method.seeds_are_records), "seeds"
-            )
-            or []
-        )
-        problems.found += seeds.check(spec, rows, recipe.records) if rows else []
+    rows = problems.attempt(lambda: seed_rows(recipe, schema, names, method), "seeds") or []
     quotas = problems.attempt(lambda: quota_counts(recipe, schema), "quotas") or {}
     decoding = problems.attempt(lambda: choose_decoding(recipe, schema, names), "schema")
-    prompt = problems.attempt(
-        lambda: prompts.load(recipe.prompt or default_prompt(recipe, method), folder=recipe.folder), "prompt"
-    )
-    filters = build_filters(recipe, problems)
-    if form is not None:
-        problems.attempt(lambda: form.check(schema), "export.format")
-    problems.stop()
-    assert decoding and prompt and engine and drawn is not None
+    prompt = problems.attempt(lambda: main_prompt(recipe, method), "prompt")
+    problems.attempt(lambda: check_variables(recipe, prompt, names, method), "prompt")
+    if problems.found or not (decoding and prompt and engine) or drawn is None:
+        raise problems.error()
     setting = method_setting(recipe, schema, decoding, prompt, names)
-    problems.found += undefined_variables(recipe, setting, method)
     problems.attempt(lambda: method.prepare(setting), "method")
     text_fields = tuple(name for name in schema.text_fields if name not in names)
-    filter_setting = FilterSetting(schema, rows, text_fields)
-    for place, item in filters.items():
-        problems.attempt(lambda item=item: item.prepare(filter_setting), f"filters.{place}")  # type: ignore[misc]
-    problems.stop()
-    lag = recipe.windows.lag or (STEERED_LAG if quotas else FREE_LAG)
-    steering = Steering(records=recipe.records, quotas=quotas, size=recipe.windows.size, lag=lag)
-    pool = SeedPool(rows, recipe.seeds, names) if recipe.seeds else None
-    plan = Plan(seed=recipe.seed, attributes=drawn, seeds=pool, steering=steering)
-    trial(recipe, plan, method, problems)
-    fresh = SeedPool(rows, recipe.seeds, names) if recipe.seeds else None
-    plan = Plan(seed=recipe.seed, attributes=drawn, seeds=fresh, steering=steering)
+    for name, item in filters.items():
+        prepare = partial(item.prepare, FilterSetting(schema, rows, text_fields))
+        problems.attempt(prepare, f"filters.{name}")
+    problems.attempt(lambda: trial(recipe, make_plan(recipe, drawn, rows, quotas), method), "prompt")
+    if problems.found:
+        raise problems.error()
     return Parts(
         recipe=recipe,
         schema=schema,
         decoding=decoding,
         method=method,
         filters=filters,
-        plan=plan,
+        plan=make_plan(recipe, drawn, rows, quotas),
         engine=engine,
         form=form,
         prompt=prompt,
         seeds=tuple(rows),
         quotas=quotas,
         data=written_out(recipe, prompt),
-        fingerprint=fingerprint(recipe, schema, prompt, setting, method, rows),
+        fingerprint=fingerprint(recipe, schema, prompt, method, rows),
     )
+
+
+def make_plan(
+    recipe: Recipe, drawn: Mapping[str, Attribute], rows: Sequence[Seed], quotas: Mapping[str, Mapping[Any, int]]
+) -> Plan:
+    """Build a plan that has planned nothing yet."""
+    lag = recipe.windows.lag or (STEERED_LAG if quotas else FREE_LAG)
+    steering = Steering(records=recipe.records, quotas=quotas, size=recipe.windows.size, lag=lag)
+    pool = SeedPool(rows, recipe.seeds, tuple(drawn)) if recipe.seeds else None
+    return Plan(seed=recipe.seed, attributes=drawn, seeds=pool, steering=steering)
 
 
 def named(package: str, part: Named, place: str, recipe: Recipe) -> Any:
@@ -183,11 +178,12 @@ def record_schema(recipe: Recipe, method: Method) -> RecordSchema:
     return method.record_schema(given)
 
 
-def export_form(recipe: Recipe) -> Form | None:
-    """Build the form the dataset is exported in."""
+def export_form(recipe: Recipe, schema: RecordSchema) -> Form | None:
+    """Build the form the dataset is exported in, and check that the schema has what it needs."""
     if recipe.export is None:
         return None
     found: Form = named("export", recipe.export.form, "export.format", recipe)
+    found.check(schema)
     return found
 
 
@@ -268,11 +264,22 @@ def choose_decoding(recipe: Recipe, schema: RecordSchema, drawn: tuple[str, ...]
     return constrain(schema, max_tokens=recipe.sampling.max_tokens, backend=recipe.backend, omit=written)
 
 
-def default_prompt(recipe: Recipe, method: Method) -> str:
-    """Return the template used when the recipe names none."""
-    if recipe.seeds is not None and recipe.seeds.shots and method.default_prompt == "records/from_schema":
-        return "records/from_examples"
-    return method.default_prompt
+def seed_rows(recipe: Recipe, schema: RecordSchema, names: Sequence[str], method: Method) -> list[Seed]:
+    """Read the seeds, checked against the schema and against what is asked of them."""
+    if recipe.seeds is None:
+        return []
+    rows = seeds.load(recipe.seeds, schema, names, recipe.folder, whole=method.seeds_are_records)
+    if wrong := seeds.check(recipe.seeds, rows, recipe.records):
+        raise RecipeError(wrong)
+    return rows
+
+
+def main_prompt(recipe: Recipe, method: Method) -> prompts.Prompt:
+    """Load the recipe's template, or the one that suits it when it names none."""
+    suits = method.default_prompt
+    if recipe.seeds is not None and recipe.seeds.shots and suits == "records/from_schema":
+        suits = "records/from_examples"
+    return prompts.load(recipe.prompt or suits, folder=recipe.folder)
 
 
 def build_filters(recipe: Recipe, problems: Problems) -> dict[str, Filter]:
@@ -283,7 +290,7 @@ def build_filters(recipe: Recipe, problems: Problems) -> dict[str, Filter]:
         if part.name in built:
             problems.found.append(f"{place}: {part.name} stands twice")
             continue
-        made = problems.attempt(lambda part=part, place=place: named("filters", part, place, recipe), place)  # type: ignore[misc]
+        made = problems.attempt(partial(named, "filters", part, place, recipe), place)
         if made is not None:
             built[part.name] = made
     return built
@@ -310,49 +317,46 @@ def method_setting(
         variables=recipe.variables,
         sampling=recipe.sampling.sampling(in_process=recipe.engine_name == "vllm"),
         repairs=recipe.repairs,
-        load_prompt=lambda text: prompts.load(text, folder=recipe.folder, place="method"),
+        load_prompt=lambda text: load_prompt(recipe, text),
     )
 
 
-def undefined_variables(recipe: Recipe, setting: MethodSetting, method: Method) -> list[str]:
-    """Return every variable that a template uses and nothing gives, in one message per template."""
-    known = {*STANDARD_VARIABLES, *setting.variables, *setting.attributes, *method.variables()}
-    used = [setting.prompt, *(setting.load_prompt(text) for text in method.templates())]
-    return [
-        f"prompt {prompt.name}: undefined variables: {', '.join(lost)}; defined: {', '.join(sorted(known))}"
-        for prompt in used
-        if (lost := prompt.undefined(known))
+def load_prompt(recipe: Recipe, text: str) -> prompts.Prompt:
+    """Load a template that a method's options name."""
+    return prompts.load(text, folder=recipe.folder, place="method")
+
+
+def check_variables(recipe: Recipe, prompt: prompts.Prompt | None, names: Sequence[str], method: Method) -> None:
+    """Refuse variables that a template uses and nothing gives: all of them, in one message per template."""
+    known = {*STANDARD_VARIABLES, *recipe.variables, *names, *method.variables()}
+    used = [*([prompt] if prompt else []), *(load_prompt(recipe, text) for text in method.templates())]
+    wrong = [
+        f"prompt {item.name}: undefined variables: {', '.join(lost)}; defined: {', '.join(sorted(known))}"
+        for item in used
+        if (lost := item.undefined(known))
     ]
+    if wrong:
+        raise RecipeError(wrong)
 
 
-def trial(recipe: Recipe, plan: Plan, method: Method, problems: Problems) -> None:
+def trial(recipe: Recipe, plan: Plan, method: Method) -> None:
     """Make the first request without sending it: templates that fail on real values are found here."""
-    quota = {name: next(iter(shares)) for name, shares in recipe.quotas.items()}
-    draw = problems.attempt(lambda: plan.draw(0, 0, quota), "attributes")
-    if draw is not None:
-        problems.attempt(lambda: next(method.run(draw), None), "prompt")
-    problems.stop()
+    next(method.run(plan.draw(0, 0, {name: next(iter(shares)) for name, shares in recipe.quotas.items()})), None)
 
 
 def fingerprint(
-    recipe: Recipe,
-    schema: RecordSchema,
-    prompt: prompts.Prompt,
-    setting: MethodSetting,
-    method: Method,
-    rows: list[Seed],
+    recipe: Recipe, schema: RecordSchema, prompt: prompts.Prompt, method: Method, rows: Sequence[Seed]
 ) -> dict[str, Any]:
     """Return what the data depends on, as plain data: a run folder takes only draws of one fingerprint."""
-    import xxhash
-
     data = recipe.as_data()
     for harmless in ("records", "limits", "export", "license", "language", "name", "engine"):
         data.pop(harmless, None)
-    roles = {text: setting.load_prompt(text).sha256 for text in method.templates()}
+    roles = {text: load_prompt(recipe, text).sha256 for text in method.templates()}
+    shown = {key: value for key, value in data.get("seeds", {}).items() if key in SHOWING}
     seed_rows = json.dumps([seed.row for seed in rows], ensure_ascii=False, default=str)
     return data | {
         "schema": json.loads(json.dumps(schema.document)),
         "prompt": {"name": prompt.name, "system": prompt.system, "body": prompt.body, **roles},
-        "seeds": {**data.get("seeds", {}), "rows": len(rows), "hash": xxhash.xxh3_64_hexdigest(seed_rows.encode())},
+        "seeds": shown | {"rows": len(rows), "hash": xxhash.xxh3_64_hexdigest(seed_rows.encode())},
         "adapter": recipe.engine.get("lora", ""),
     }

@@ -24,6 +24,8 @@ from textsynth.registry import contain
 
 TICK = 0.05
 """Longest wait for the engine in one turn, seconds."""
+NOTE_SECONDS = 2.0
+"""Seconds between two notes of the time spent, so that a killed process's time is not lost."""
 REDRAW = 0.3
 """Seconds between two calls of ``on_progress``."""
 
@@ -98,10 +100,11 @@ class Pipeline:
         self._recent: deque[tuple[int, int]] = deque(maxlen=self.recipe.limits.windows)
         self._tokens = self._tokens_before = 0
         self._kept_before = 0
-        self._started = self._drawn = time.monotonic()
+        self._started = self._drawn = self._noted = time.monotonic()
         try:
             self._claim()
             self._restore()
+            self._sessions = self.ledger.fact("sessions", [])
         except BaseException:
             self.ledger.close()
             raise
@@ -120,6 +123,8 @@ class Pipeline:
                 self._advance(done)
             kept = self._judge_windows()
             self.ledger.tick()
+            if time.monotonic() - self._noted >= NOTE_SECONDS:
+                self._note_time()
             if time.monotonic() - self._drawn >= REDRAW:
                 self._say("generating")
             if kept:
@@ -338,15 +343,11 @@ class Pipeline:
         self._say("finished")
 
     def _note_time(self) -> None:
-        """Add this process's share to the run's totals."""
+        """Write this process's share of the run's totals, in place of what it wrote before."""
+        self._noted = now = time.monotonic()
         status = self.engine.status()
-        spent = {
-            "seconds": time.monotonic() - self._started,
-            "tokens": self._tokens - self._tokens_before,
-            "busy": status.busy,
-        }
-        sessions = self.ledger.fact("sessions", [])
-        self.ledger.set_fact("sessions", [*sessions, spent])
+        spent = {"seconds": now - self._started, "tokens": self._tokens - self._tokens_before, "busy": status.busy}
+        self.ledger.set_fact("sessions", [*self._sessions, spent])
         self.ledger.set_fact("engine_notes", status.notes)
         if status.facts:
             self.ledger.set_fact("engine", status.facts)

@@ -1,27 +1,29 @@
 """The dataset card: what a dataset was made from, what was dropped and why, what it is not, and how to make it again.
 
-``card`` is a pure function of ``RunFacts``: no clock, no disk, no network, so the same run has the same card.
+``facts`` collects from a run's ledger, ``card`` is a pure function of what it found: no clock, no disk, no network, so
+the same run has the same card.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from textsynth.export import Files, data_files
+from textsynth.export import Files, data_files, license_metadata, size_category, split_sizes
+from textsynth.recipe import ExportSpec, Recipe
+from textsynth.schema import Finding
 
-LICENSES = frozenset(
-    """
-    apache-2.0 mit cc0-1.0 cc-by-2.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0
-    cc-by-nd-4.0 cc-by-nc-nd-4.0 odc-by odbl pddl cdla-permissive-2.0 cdla-sharing-1.0 bsd-2-clause bsd-3-clause
-    gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 openrail llama3 llama3.1 llama3.2 llama3.3 llama4 gemma unlicense other unknown
-    """.split()  # noqa: SIM905
-)
-"""Identifiers that the hub takes as they are; any other licence is ``other`` there, with its name beside it."""
+if TYPE_CHECKING:
+    from textsynth.runs import Run
 
-SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+HUB_NAME = re.compile(r"[\w-]+/[\w-]+(\.\d[\w.-]*)?")
+"""A data set on the hub, ``owner/name``, unlike a file in a folder."""
+
 TASKS = {
     "messages": ["text-generation"],
     "prompt_completion": ["text-generation"],
@@ -36,7 +38,9 @@ class RunFacts:
 
     Args:
         reasons: how many draws were dropped, by reason. With ``records`` and ``open`` they add up to ``draws``.
-        open: draws without a verdict, because the run stopped.
+        open: draws without a verdict when the dataset was made.
+        stopped_by: ``records``, or the limit that ended the run early; empty while it goes on.
+        engine_notes: what the engine said of its own settings.
         seconds: wall time of all sessions of the run.
         quotas_wanted: field, value, number; ``quotas_got`` likewise, counted in the dataset.
         enforced: schema keywords that decoding enforced; ``checked`` those that only the check afterwards did.
@@ -56,7 +60,10 @@ class RunFacts:
     draws: int
     reasons: Mapping[str, int] = field(default_factory=dict)
     open: int = 0
+    stopped_by: str = ""
+    model_source: str = ""
     engine_version: str = ""
+    engine_notes: Sequence[str] = ()
     backend: str = ""
     method: str = ""
     recipe_yaml: str = ""
@@ -97,6 +104,84 @@ class RunFacts:
             raise ValueError(f"splits: they must add up to records ({self.records}), got {dict(self.splits)}")
 
 
+def facts(run: Run, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
+    """Collect what the card of one export says from the run's ledger.
+
+    Args:
+        spec: the export that the card is for.
+        splits: rows by split; if empty, what they will be. Records kept since they were counted (the run may still be
+            going on in another process) count as open.
+    """
+    recipe, parts, totals, fact = run.recipe, run.parts, run.totals, run.ledger.fact
+    splits = splits or split_sizes(spec.splits, totals.kept)
+    records = sum(splits.values())
+    engine = fact("engine", {})
+    return RunFacts(
+        name=recipe.name,
+        model=recipe.model,
+        model_source=engine.get("model_source", ""),
+        engine=engine.get("name", recipe.engine_name),
+        engine_version=engine.get("version", ""),
+        engine_notes=fact("engine_notes", []),
+        backend=fact("backend", ""),
+        method=recipe.method.name,
+        recipe_yaml=fact("recipe", ""),
+        prompt_name=parts.prompt.name,
+        prompt_sha256=parts.prompt.sha256,
+        records=records,
+        draws=totals.draws,
+        reasons=totals.reasons,
+        open=totals.open + totals.kept - records,
+        stopped_by=fact("stopped_by", ""),
+        prompt_tokens=totals.prompt_tokens,
+        tokens=totals.tokens,
+        seconds=sum(session["seconds"] for session in fact("sessions", [])),
+        quotas_wanted=parts.quotas,
+        quotas_got=count_quotas(run),
+        filters=list(parts.filters),
+        json_columns=run.form(spec).json_columns(parts.schema),
+        seed=recipe.seed,
+        textsynth_version=importlib.metadata.version("textsynth"),
+        created=fact("created", "")[:10],
+        splits=splits,
+        form=spec.form.name,
+        files=spec.files,
+        repo=spec.hub,
+        license=recipe.license,
+        language=recipe.language,
+        **schema_facts([Finding(*row) for row in fact("findings", [])]),
+        **seed_facts(recipe, fact("seeds_rows", 0)),
+    )
+
+
+def count_quotas(run: Run) -> dict[str, Counter[Any]]:
+    """Count, in one pass over the records, the values of every field that has a quota."""
+    found: dict[str, Counter[Any]] = {name: Counter() for name in run.parts.quotas}
+    for record in run.records() if found else ():
+        for name, counts in found.items():
+            counts[record.get(name)] += 1
+    return found
+
+
+def schema_facts(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """Return what the card says of the schema's keywords."""
+    return {
+        "enforced": sorted({f.keyword for f in findings if f.status == "enforced"}),
+        "checked": sorted({f.keyword for f in findings if f.status == "checked"}),
+        "findings": [f"{f.path} {f.keyword}: {f.note}" for f in findings if f.status != "enforced"],
+    }
+
+
+def seed_facts(recipe: Recipe, rows: int) -> dict[str, Any]:
+    """Return what the card says of the seeds; of a path only the last part, as the rest may name a person's folders."""
+    spec = recipe.seeds
+    if spec is None:
+        return {}
+    source = spec.path if HUB_NAME.fullmatch(spec.path) else Path(spec.path).name
+    named = {"seeds_license": spec.license, "seeds_attribution": spec.attribution}
+    return {"seeds_source": source, "seeds_rows": rows, **named}
+
+
 def card(facts: RunFacts) -> str:
     """Return the card: YAML metadata that the hub accepts, then Markdown."""
     sections = [
@@ -131,23 +216,6 @@ def metadata(facts: RunFacts) -> str:
         **({"configs": data_files(splits, facts.files)} if splits and facts.files != "arrow" else {}),
     )
     return str(data.to_yaml())
-
-
-def license_metadata(name: str) -> dict[str, str]:
-    """Return the licence as the hub wants it; nothing if none was stated."""
-    if not name:
-        return {}
-    if name.lower() in LICENSES:
-        return {"license": name.lower()}
-    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "other"}
-
-
-def size_category(records: int) -> str:
-    """Return the hub's category for a number of rows."""
-    for power, upper in enumerate(SIZES):
-        if records < 1000 * 10**power:
-            return f"n<{upper}" if power == 0 else f"{SIZES[power - 1]}<n<{upper}"
-    return "1B<n<10B"
 
 
 def section(title: str, lines: Iterable[str]) -> str:
@@ -208,6 +276,7 @@ def provenance(facts: RunFacts) -> list[str]:
     prompt += f" (SHA-256 of its text {code(facts.prompt_sha256)})" if facts.prompt_sha256 else ""
     rows = [
         ("model", code(facts.model)),
+        ("weights from", facts.model_source),
         ("engine", engine + (f", structured output by {facts.backend}" if facts.backend else "")),
         ("method", facts.method),
         ("recipe", code(facts.recipe_name or facts.name)),
@@ -218,6 +287,7 @@ def provenance(facts: RunFacts) -> list[str]:
         ("licence of this dataset", facts.license or "not stated"),
         ("language", facts.language),
         ("form", facts.form),
+        ("notes of the engine", "; ".join(facts.engine_notes)),
     ]
     return table(["", ""], ((name, value) for name, value in rows if value))
 
@@ -226,12 +296,14 @@ def outcome(facts: RunFacts) -> list[str]:
     """Return the counts by verdict, which add up to the draws, and what it took."""
     dropped = sorted(facts.reasons.items(), key=lambda item: (-item[1], item[0]))
     rows = [("kept", facts.records), *((f"dropped: {reason}", count) for reason, count in dropped)]
-    rows += [("no verdict: the run stopped", facts.open)] if facts.open else []
+    rows += [("no verdict when this was made", facts.open)] if facts.open else []
     share = [(name, count, f"{count / facts.draws:.1%}" if facts.draws else "") for name, count in rows]
     lines = table(["verdict", "draws", "share"], [*share, ("**all**", facts.draws, "")])
     took = f"{facts.prompt_tokens:,} prompt tokens and {facts.tokens:,} generated tokens in {duration(facts.seconds)}"
     speed = f", {facts.tokens / facts.seconds:,.0f} generated per second" if facts.seconds else ""
-    return [*lines, "", f"{took}{speed}."]
+    ended = {"records": "", "": " The run had not ended when this was made."}
+    limit = ended.get(facts.stopped_by, f" The run ended early, by its limit: {cell(facts.stopped_by)}.")
+    return [*lines, "", f"{took}{speed}.{limit}"]
 
 
 def quotas(facts: RunFacts) -> list[str]:

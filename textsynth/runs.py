@@ -5,22 +5,19 @@ Everything is read from the ledger, so a run can be looked at while another proc
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textsynth import export, registry, report
+from textsynth import export, report
 from textsynth.assemble import Parts, assemble
 from textsynth.errors import LedgerError, TextsynthError
 from textsynth.ledger import Ledger, Totals
 from textsynth.recipe import ExportSpec, Recipe, from_yaml
 from textsynth.records import Completion, Draw, Drop, Record, Request
-from textsynth.schema import Finding
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -82,13 +79,13 @@ class Run:
         """The run's parts: schema, method, prompt, export form."""
         if self._given is not None:
             return self._given
-        recipe = self.recipe
+        recipe = self.recipe.model_copy(update={"seeds": None})  # the ledger holds every seed that was shown
         try:
             return assemble(recipe, dry_run=True)
         except TextsynthError as error:
             raise LedgerError(
                 f"the run in {str(self.folder)!r} cannot be read with its recipe: {error.message}",
-                hint="its schema, prompt, seeds or modules were changed or moved since",
+                hint="a file or module that it names was changed or moved since",
             ) from error
 
     @cached_property
@@ -156,8 +153,7 @@ class Run:
 
     def form(self, spec: ExportSpec) -> export.Form:
         """Build and check an export form."""
-        cls = registry.load("export", spec.form.name, place="export.format", folder=self.recipe.folder)
-        form: export.Form = registry.build(cls, spec.form.options, place=f"export.format.{spec.form.name}")
+        form = export.build(spec.form.name, spec.form.options, folder=self.recipe.folder)
         form.check(self.parts.schema)
         return form
 
@@ -184,7 +180,7 @@ class Run:
 
     def card(self, spec: ExportSpec | None = None, splits: dict[str, int] | None = None) -> str:
         """Return the dataset card: what this was made from, what was dropped and why, and its limits."""
-        return report.card(collect_facts(self, spec or self.recipe.export or ExportSpec(), splits or {}))
+        return report.card(report.facts(self, spec or self.recipe.export or ExportSpec(), splits or {}))
 
     def why(self, index: int) -> Explanation:
         """Return everything about one draw; its prompts are made again from the plan and the completions.
@@ -226,62 +222,6 @@ def replay(parts: Parts, draw: Draw, completions: list[Completion]) -> Iterator[
             request = steps.send(answers[request.step])
     except StopIteration:
         return
-
-
-def collect_facts(run: Run, spec: ExportSpec, splits: Mapping[str, int]) -> report.RunFacts:
-    """Collect from the ledger what the dataset card says."""
-    recipe, parts, totals, fact = run.recipe, run.parts, run.totals, run.ledger.fact
-    findings = [Finding(*row) for row in fact("findings", [])]
-    form, engine = run.form(spec), fact("engine", {})
-    return report.RunFacts(
-        name=recipe.name,
-        recipe_name=recipe.name,
-        model=" from ".join(filter(None, (recipe.model, engine.get("model_source", "")))),
-        engine=recipe.engine_name,
-        engine_version=engine.get("version", ""),
-        backend=fact("backend", ""),
-        method=recipe.method.name,
-        recipe_yaml=fact("recipe", ""),
-        prompt_name=parts.prompt.name,
-        prompt_sha256=parts.prompt.sha256,
-        records=totals.kept,
-        draws=totals.draws,
-        reasons=totals.reasons,
-        open=totals.open,
-        prompt_tokens=totals.prompt_tokens,
-        tokens=totals.tokens,
-        seconds=sum(session["seconds"] for session in fact("sessions", [])),
-        quotas_wanted=parts.quotas,
-        quotas_got={name: Counter(r.get(name) for r in run.records()) for name in parts.quotas},
-        enforced=sorted({f.keyword for f in findings if f.status == "enforced"}),
-        checked=sorted({f.keyword for f in findings if f.status == "checked"}),
-        findings=[f"{f.path} {f.keyword}: {f.note}" for f in findings if f.status != "enforced"],
-        filters=list(parts.filters),
-        json_columns=form.json_columns(parts.schema),
-        seed=recipe.seed,
-        textsynth_version=importlib.metadata.version("textsynth"),
-        created=fact("created", "")[:10],
-        splits=splits,
-        form=spec.form.name,
-        files=spec.files,
-        repo=spec.hub,
-        license=recipe.license,
-        language=recipe.language,
-        **seed_facts(recipe, fact("seeds_rows", 0)),
-    )
-
-
-def seed_facts(recipe: Recipe, rows: int) -> dict[str, Any]:
-    """Return what the card says of the seeds."""
-    spec = recipe.seeds
-    if spec is None:
-        return {}
-    return {
-        "seeds_source": Path(spec.path).name,
-        "seeds_rows": rows,
-        "seeds_license": spec.license,
-        "seeds_attribution": spec.attribution,
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ hold exactly is written as JSON text, and the dataset card lists those columns.
 """
 
 from textsynth.export._build import split_sizes, to_dataset
-from textsynth.export._card import Files, data_files
+from textsynth.export._card import Files, data_files, license_metadata, size_category
 from textsynth.export._features import Shape
 from textsynth.export._form import Form, Layout, build, require
 from textsynth.export._push import push
@@ -20,8 +20,10 @@ __all__ = [
     "Shape",
     "build",
     "data_files",
+    "license_metadata",
     "push",
     "require",
+    "size_category",
     "split_sizes",
     "to_dataset",
     "write",

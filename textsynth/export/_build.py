@@ -44,8 +44,8 @@ def to_dataset(
         One memory-mapped dataset per split, possibly without rows. Its files are removed when the process ends.
 
     Raises:
-        ExportError: options that do not fit the schema, split names or shares that cannot be, a value that its column
-            cannot hold, no room on the disk.
+        ExportError: no records, options that do not fit the schema, split names or shares that cannot be, a value that
+            its column cannot hold, no room on the disk.
     """
     from datasets import Dataset, DatasetDict
 
@@ -55,6 +55,11 @@ def to_dataset(
         columns = form.layout(schema).columns
         undealt = folder / "rows.arrow"
         count = write_rows(undealt, form.rows(records, schema), to_features(columns).arrow_schema)
+        if not count:
+            raise ExportError(
+                "export: no record was accepted, so there is no dataset to write",
+                hint="textsynth show RUN tells why the draws were dropped; textsynth run goes on with the run",
+            )
         columns = with_seen_labels(columns, undealt)
         files = {name: folder / f"{name}.split.arrow" for name in splits}
         deal(undealt, files, assign(split_sizes(splits, count), seed), columns)

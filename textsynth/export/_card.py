@@ -1,7 +1,8 @@
-"""The metadata of a dataset card that depends on the files: where each split lies, and what the columns are."""
+"""The metadata of a dataset card: where each split lies, what the columns are, and the hub's words for licence and size."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,11 +14,24 @@ TAG = "textsynth"
 """The tag in a card's metadata by which a folder of ours is known."""
 
 
+LICENSES = frozenset(
+    """
+    apache-2.0 mit cc0-1.0 cc-by-2.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0
+    cc-by-nd-4.0 cc-by-nc-nd-4.0 odc-by odbl pddl cdla-permissive-2.0 cdla-sharing-1.0 bsd-2-clause bsd-3-clause
+    gpl-3.0 lgpl-3.0 agpl-3.0 mpl-2.0 openrail llama3 llama3.1 llama3.2 llama3.3 llama4 gemma unlicense other unknown
+    """.split()
+)
+"""Identifiers that the hub takes as they are; any other licence is ``other`` there, with its name beside it."""
+
+SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+
+
 def data_files(splits: Iterable[str], files: Files) -> list[dict[str, Any]]:
     """Return the ``configs`` of a card: where ``datasets.load_dataset`` finds each split. Empty for Arrow files."""
     if files == "arrow":
         return []
-    paths = [{"split": split, "path": f"data/{split}-*.{files}"} for split in splits]
+    ending = ".jsonl" if files == "jsonl" else "-*.parquet"
+    paths = [{"split": split, "path": f"data/{split}{ending}"} for split in splits]
     return [{"config_name": "default", "data_files": paths}]
 
 
@@ -28,7 +42,7 @@ def written_splits(dataset: DatasetDict) -> list[str]:
 
 def complete(card: str, dataset: DatasetDict, files: Files) -> str:
     """Return ``card`` with the metadata that loading depends on: files and features, so that nothing is guessed."""
-    from datasets import DatasetInfo, Features
+    from datasets import DatasetInfo
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCard
 
@@ -40,6 +54,33 @@ def complete(card: str, dataset: DatasetDict, files: Files) -> str:
         full.data["configs"] = configs
     full.data["tags"] = list(dict.fromkeys([*(full.data.get("tags") or []), TAG]))
     features = dataset[names[0]].features
-    if configs and Features._from_yaml_list(features._to_yaml_list()) == features:
+    if configs and survives_yaml(features):
         DatasetInfosDict({"default": DatasetInfo(features=features)}).to_dataset_card_data(full.data)
     return str(full)
+
+
+def survives_yaml(features: Any) -> bool:
+    """Whether datasets reads the same features back from a card: a field named ``_type`` or ``dtype`` confuses it."""
+    from datasets import Features
+
+    try:
+        return bool(Features._from_yaml_list(features._to_yaml_list()) == features)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return False
+
+
+def license_metadata(name: str) -> dict[str, str]:
+    """Return the licence as the hub wants it; nothing if none was stated."""
+    if not name:
+        return {}
+    if name.lower() in LICENSES:
+        return {"license": name.lower()}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "other"}
+
+
+def size_category(records: int) -> str:
+    """Return the hub's category for a number of rows."""
+    for power, upper in enumerate(SIZES):
+        if records < 1000 * 10**power:
+            return f"n<{upper}" if power == 0 else f"{SIZES[power - 1]}<n<{upper}"
+    return "1B<n<10B"

@@ -7,12 +7,15 @@ An encoder never changes a value silently: what a column cannot hold (an integer
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from textsynth.export._features import Shape
 
 Encoder = Callable[[Any], Any]
+HALF_PAIR = re.compile("[\ud800-\udfff]")
+"""Code points that UTF-8 cannot write; a model can ask for one with an escape in its JSON."""
 
 
 class Misfit(ValueError):
@@ -112,8 +115,9 @@ def label_text(value: Any) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return ``value`` as compact JSON text that reads back to an equal value."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Return ``value`` as compact JSON text that reads back to an equal value; half a surrogate pair is escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return HALF_PAIR.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def whole(value: Any) -> int:

@@ -26,7 +26,7 @@ def write(dataset: DatasetDict, folder: Path, files: Files, card: str) -> Path:
     """Write ``dataset`` and its card to ``folder``; an earlier export of ours there is replaced.
 
     Args:
-        files: ``parquet`` and ``jsonl`` lie under ``data/``, one file per split (more above 500 MB), and
+        files: ``parquet`` and ``jsonl`` lie under ``data/``, one file per split (Parquet: more above 500 MB), and
             ``datasets.load_dataset(folder)`` reads them; ``arrow`` is for ``datasets.load_from_disk(folder)``. A split
             without rows is left out of ``parquet`` and ``jsonl`` if another has some: datasets could not load it.
         card: Markdown, with or without metadata in front; files and features are added to it.
@@ -55,14 +55,13 @@ def write_data(dataset: DatasetDict, folder: Path, files: Files) -> None:
         return
     (folder / "data").mkdir()
     for name in written_splits(dataset):
+        if files == "jsonl":
+            write_lines(dataset[name], folder / "data" / f"{name}.jsonl")
+            continue
         count = shards(dataset[name])
         for index in range(count):
             part = dataset[name].shard(count, index, contiguous=True) if count > 1 else dataset[name]
-            file = folder / "data" / f"{name}-{index:05d}-of-{count:05d}.{files}"
-            if files == "parquet":
-                part.to_parquet(str(file))
-            else:
-                write_lines(part, file)
+            part.to_parquet(str(folder / "data" / f"{name}-{index:05d}-of-{count:05d}.parquet"))
 
 
 def shards(split: Dataset) -> int:

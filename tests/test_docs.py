@@ -51,7 +51,11 @@ def test_filter_of_ones_own(here):
     assert len([line for line in code.splitlines() if line.strip() and not line.startswith("#")]) <= 12
     (here / "my_filters.py").write_text(code)
     filters = yaml.load(blocks("yaml")[1], StrictLoader)["filters"]
-    texts = ['{"text": "THIS IS ALL SHOUTED OUT"}', '{"text": "this is said in a calm voice"}', '{"text": "So is this, calmly"}']
+    texts = [
+        '{"text": "THIS IS ALL SHOUTED OUT"}',
+        '{"text": "this is said in a calm voice"}',
+        '{"text": "So is this, calmly"}',
+    ]
     recipe = {"model": "scripted", "records": 2, "schema": {"text": "str"}, "prompt": "Say.", "filters": filters}
     made = ts.run({**recipe, "engine": {"texts": texts}}, folder=here / "run")
     shouted = [row for row in made.rejected if row["reason"] == "my_filters:NoShouting"]
@@ -72,7 +76,10 @@ def test_every_command_named_exists_and_every_command_has_help():
 def test_the_file_tree_names_what_is_there():
     tree = README.split("## The house")[1].split("```")[1]
     assert set(re.findall(r"(\w+\.py)", tree)) == {p.name for p in (ROOT / "textsynth").glob("*.py")} - {"__init__.py"}
-    assert all((ROOT / "textsynth" / name).is_dir() for name in ("cli", "methods", "engines", "filters", "export", "schema", "demo"))
+    assert all(
+        (ROOT / "textsynth" / name).is_dir()
+        for name in ("cli", "methods", "engines", "filters", "export", "schema", "demo")
+    )
 
 
 def test_readme_is_short_and_shows_real_output():

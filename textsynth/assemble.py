@@ -356,7 +356,7 @@ def fingerprint(
     seed_rows = json.dumps([seed.row for seed in rows], ensure_ascii=False, default=str)
     return data | {
         "schema": json.loads(json.dumps(schema.document)),
-        "prompt": {"name": prompt.name, "system": prompt.system, "body": prompt.body, **roles},
+        "prompt": {"name": prompt.name, **prompt.texts(), **roles},
         "seeds": shown | {"rows": len(rows), "hash": xxhash.xxh3_64_hexdigest(seed_rows.encode())},
         "adapter": recipe.engine.get("lora", ""),
     }

@@ -166,7 +166,8 @@ class Pipeline:
         self.ledger.set_fact("recipe", to_yaml(self.parts.data))
         self.ledger.set_fact("folder", str(self.recipe.folder))
         self.ledger.set_fact("findings", [[f.path, f.keyword, f.status, f.note] for f in self.parts.decoding.findings])
-        self.ledger.set_fact("backend", self.parts.decoding.backend)
+        local = self.recipe.engine_name == "vllm"
+        self.ledger.set_fact("backend", self.parts.decoding.backend if local else "the server, as far as it obeys")
         self.ledger.set_fact("seeds_rows", len(self.parts.seeds))
 
     def _restore(self) -> None:

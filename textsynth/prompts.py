@@ -1,7 +1,8 @@
 """Prompt templates: Jinja2 in its sandbox, undefined variables are errors, front matter says what a template is for.
 
 A recipe's ``prompt`` is the name of a template of the library, a file, or the text itself. The body is the user message;
-``system`` in the front matter is the system message, a template like the body.
+``system`` in the front matter is the system message, a template like the body. With ``shot`` (a ``user`` and an
+``assistant`` template) each seed is shown as a question and its answer before the body, which small models follow best.
 """
 
 from __future__ import annotations
@@ -22,34 +23,45 @@ from textsynth.errors import RecipeError, nearest, unknown
 from textsynth.records import Message
 
 ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
-ENVIRONMENT.filters["json"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+ENVIRONMENT.filters["json"] = lambda value, indent=None: json.dumps(
+    value, ensure_ascii=False, indent=indent, separators=(",", ":") if indent is None else None
+)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One template: its name, what it is for, the variables it documents, an example recipe, and its two texts."""
+    """One template: its name, what it is for, the variables it documents, an example recipe, and its texts.
+
+    In ``shot``, ``seed`` is the row that is shown and ``answer`` holds those of its fields that the model writes.
+    """
 
     name: str
     body: str
     system: str = ""
+    shot: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
 
     @cached_property
-    def compiled(self) -> tuple[Template | None, Template]:
-        """The system and the user template, compiled once."""
-        system = ENVIRONMENT.from_string(self.system.strip()) if self.system else None
-        return system, ENVIRONMENT.from_string(self.body.strip())
+    def compiled(self) -> dict[str, Template]:
+        """The templates by the part they write, compiled once."""
+        return {part: ENVIRONMENT.from_string(text.strip()) for part, text in self.texts().items()}
+
+    def texts(self) -> dict[str, str]:
+        """Return the template texts that are not empty: system, shot's user and assistant, body."""
+        found = {"system": self.system, **{f"shot.{role}": text for role, text in self.shot.items()}}
+        return {part: text for part, text in found.items() if text} | {"body": self.body}
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of both texts, for the dataset card."""
-        return hashlib.sha256(f"{self.system}\0{self.body}".encode()).hexdigest()
+        """The SHA-256 of the texts, for the dataset card."""
+        return hashlib.sha256("\0".join(self.texts().values()).encode()).hexdigest()
 
     def dump(self) -> str:
         """Return the template as text that ``load`` reads back to the same name and messages."""
-        head = yaml.safe_dump({"name": self.name, "system": self.system}, sort_keys=False, allow_unicode=True)
+        facts = {"name": self.name, "system": self.system, "shot": dict(self.shot)}
+        head = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
         return f"---\n{head}---\n{self.body}"
 
     def undefined(self, known: Iterable[str]) -> list[str]:
@@ -59,7 +71,8 @@ class Prompt:
         """
         known = set(known)
         used: set[str] = set()
-        for text in (self.system, self.body):
+        for part, text in self.texts().items():
+            known |= {"seed", "answer"} if part.startswith("shot") else set()
             tree = ENVIRONMENT.parse(text)
             used |= meta.find_undeclared_variables(tree) - optional_variables(tree)
         return [f"{name}{nearest(name, known)}" for name in sorted(used - known)]
@@ -70,12 +83,17 @@ class Prompt:
         Raises:
             RecipeError: the template fails on these variables (an undefined attribute of a row, say).
         """
-        system, body = self.compiled
+        parts = self.compiled
         try:
-            user: Message = {"role": "user", "content": body.render(variables)}
-            if system is None:
-                return (user,)
-            return ({"role": "system", "content": system.render(variables)}, user)
+            messages: list[Message] = []
+            if "system" in parts:
+                messages.append({"role": "system", "content": parts["system"].render(variables)})
+            for seed in variables.get("seeds", ()) if self.shot else ():
+                answer = {name: seed[name] for name in variables["fields"] if name in seed}
+                shown = {**variables, "seed": seed, "answer": answer}
+                messages.append({"role": "user", "content": parts["shot.user"].render(shown)})
+                messages.append({"role": "assistant", "content": parts["shot.assistant"].render(shown)})
+            return (*messages, {"role": "user", "content": parts["body"].render(variables)})
         except (TemplateError, TypeError, ValueError) as error:
             raise RecipeError([f"prompt {self.name}: cannot be rendered: {error}"]) from error
 
@@ -133,10 +151,12 @@ def parse(text: str, *, name: str) -> Prompt:
         facts = yaml.safe_load(head) or {}
     except yaml.YAMLError as error:
         raise RecipeError([f"prompt {name}: the front matter is not valid YAML: {error}"]) from error
-    allowed = {"name", "system", "purpose", "variables", "example"}
+    allowed = {"name", "system", "shot", "purpose", "variables", "example"}
     wrong = [unknown(f"prompt {name}: front matter", key, allowed) for key in facts if key not in allowed]
     if wrong:
         raise RecipeError(wrong)
+    if set(facts.get("shot") or {}) not in (set(), {"user", "assistant"}):
+        raise RecipeError([f"prompt {name}: shot must have the keys user and assistant, got {sorted(facts['shot'])}"])
     return Prompt(**{"name": name, "body": body} | facts)
 
 

@@ -12,14 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textsynth.export import Files, data_files, license_metadata, size_category, split_sizes
 from textsynth.recipe import ExportSpec, Recipe
 from textsynth.schema import Finding
-
-if TYPE_CHECKING:
-    from textsynth.runs import Run
 
 HUB_NAME = re.compile(r"[\w-]+/[\w-]+(\.\d[\w.-]*)?")
 """A data set on the hub, ``owner/name``, unlike a file in a folder."""
@@ -104,10 +101,11 @@ class RunFacts:
             raise ValueError(f"splits: they must add up to records ({self.records}), got {dict(self.splits)}")
 
 
-def facts(run: Run, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
+def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
     """Collect what the card of one export says from the run's ledger.
 
     Args:
+        run: a ``textsynth.runs.Run``; that module stands above this one and imports it.
         spec: the export that the card is for.
         splits: rows by split; if empty, what they will be. Records kept since they were counted (the run may still be
             going on in another process) count as open.
@@ -154,7 +152,7 @@ def facts(run: Run, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
     )
 
 
-def count_quotas(run: Run) -> dict[str, Counter[Any]]:
+def count_quotas(run: Any) -> dict[str, Counter[Any]]:
     """Count, in one pass over the records, the values of every field that has a quota."""
     found: dict[str, Counter[Any]] = {name: Counter() for name in run.parts.quotas}
     for record in run.records() if found else ():
@@ -163,7 +161,7 @@ def count_quotas(run: Run) -> dict[str, Counter[Any]]:
     return found
 
 
-def schema_facts(findings: Sequence[Finding]) -> dict[str, list[str]]:
+def schema_facts(findings: Sequence[Finding]) -> dict[str, Any]:
     """Return what the card says of the schema's keywords."""
     return {
         "enforced": sorted({f.keyword for f in findings if f.status == "enforced"}),
@@ -241,7 +239,13 @@ def introduction(facts: RunFacts) -> str:
     return (
         f"# {facts.name}\n\n**Synthetic data.** {facts.records:,} records"
         + (f" ({sizes})" if len(facts.splits) > 1 else "")
-        + f", written by the language model {code(facts.model)} with"
+        + (
+            ", made up by a script in place of a language model (a dry run, not data)"
+            if facts.engine == "scripted"
+            else ""
+        )
+        + (f", written by the language model {code(facts.model)}" if facts.engine != "scripted" else "")
+        + " with"
         + f" [textsynth](https://pypi.org/project/textsynth/) {facts.textsynth_version}".rstrip()
         + (f" on {facts.created}" if facts.created else "")
         + ". No person wrote or checked them one by one."

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textsynth import export, report
 from textsynth.assemble import Parts, assemble
@@ -164,7 +164,7 @@ class Run:
             ExportError: nothing was kept, the form does not fit, or a place cannot be written.
         """
         spec = spec or self.recipe.export or ExportSpec()
-        target = folder or (self.recipe.folder / spec.folder if spec.folder else None)
+        target = folder or ((self.recipe.folder / spec.folder).resolve() if spec.folder else None)
         if target is None and not spec.hub:
             target = self.folder / "dataset"
         found = self.datasets(spec)

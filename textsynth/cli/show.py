@@ -56,9 +56,13 @@ def checked(parts: Parts) -> None:
     out.print(
         f"   method {recipe.method.name}, prompt {parts.prompt.name}, {len(parts.seeds)} seeds, filters {', '.join(parts.filters)}"
     )
-    out.print(
-        f"   decoding by {parts.decoding.backend}: {enforced} of {len(parts.decoding.findings)} schema keywords enforced while decoding"
+    local = recipe.engine_name == "vllm"
+    by = (
+        f"by {parts.decoding.backend}"
+        if local
+        else f"by {recipe.engine_name}, if it does as {parts.decoding.backend} does"
     )
+    out.print(f"   decoding {by}: {enforced} of {len(parts.decoding.findings)} schema keywords enforced while decoding")
     rest = [f for f in (*parts.decoding.findings, *parts.decoding.bounds) if f.status != "enforced"]
     if rest:
         table = grid("\nNot enforced while decoding, or added", "path", "keyword", "status", "note")
@@ -217,9 +221,8 @@ def prompt(item: Prompt) -> None:
     out.print(f"[bold]{item.name}[/]: {escape(item.purpose)}")
     for name, meaning in item.variables.items():
         out.print(f"  {name}: {escape(meaning)}")
-    if item.system:
-        out.print(f"\n[cyan]system[/]\n{escape(item.system.strip())}")
-    out.print(f"\n[cyan]user[/]\n{escape(item.body.strip())}")
+    for part, text in item.texts().items():
+        out.print(f"\n[cyan]{'user' if part == 'body' else part}[/]\n{escape(text.strip())}")
     if item.example:
         out.print(f"\n[cyan]example recipe[/]\n{escape(item.example.strip())}")
 

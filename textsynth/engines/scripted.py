@@ -78,7 +78,7 @@ class Scripted:
 
     def status(self) -> EngineStatus:
         """Return what is running."""
-        return EngineStatus(len(self._running), self.concurrency, 1.0)
+        return EngineStatus(len(self._running), self.concurrency, 1.0, facts={"name": "scripted"})
 
     def close(self) -> None:
         """Nothing to free."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from textsynth.errors import ExportError
-from textsynth.export._card import complete, written_splits
-from textsynth.export._write import quiet
+from textsynth.export._card import complete, survives_yaml, written_splits
+from textsynth.export._write import SHARD_BYTES, quiet
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -30,10 +32,12 @@ def push(dataset: DatasetDict, repo: str, card: str, *, private: bool = True, to
     from datasets import DatasetDict, config
     from huggingface_hub import DatasetCard, HfApi
 
+    refuse_confusing(dataset)
     token = find_token(token_env)
     with hub_errors(repo, token_env), quiet():
         api = HfApi(endpoint=config.HF_ENDPOINT, token=token)
         refuse_public(api, repo, private=private)
+        require_room(dataset)
         kept = DatasetDict({name: dataset[name] for name in written_splits(dataset)})
         full = DatasetCard(complete(card, kept, "parquet"))
         full.validate()
@@ -56,6 +60,18 @@ def find_token(token_env: str) -> str:
     return token
 
 
+def refuse_confusing(dataset: DatasetDict) -> None:
+    """Raise ``ExportError`` for columns whose inner field names datasets' upload stumbles over (``_type``, ``dtype``)."""
+    from datasets import Features
+
+    for name, feature in next(iter(dataset.values())).features.items():
+        if not survives_yaml(Features({name: feature})):
+            raise ExportError(
+                f"export.hub: a field inside {name!r} has a name that datasets cannot write into a card on the hub",
+                hint=f"export with the option as_json: [{name}], or rename the field",
+            )
+
+
 def refuse_public(api: Any, repo: str, *, private: bool) -> None:
     """Raise ``ExportError`` if the data is to be private and the repository exists and is public."""
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -69,6 +85,18 @@ def refuse_public(api: Any, repo: str, *, private: bool) -> None:
             f"export.hub: {repo!r} exists and is public, but export.private is true",
             hint="choose another name, make the repository private, or set private: false",
         )
+
+
+def require_room(dataset: DatasetDict) -> None:
+    """Raise ``ExportError`` unless the temporary folder holds the largest file that datasets uploads by way of it.
+
+    On a disk that fills up meanwhile, Arrow would end the whole process.
+    """
+    folder = tempfile.gettempdir()
+    needed = max(min(split.data.nbytes, SHARD_BYTES) for split in dataset.values())
+    if shutil.disk_usage(folder).free < needed:
+        hint = "free some space (or set TMPDIR to a larger disk) and export again: the run is untouched"
+        raise ExportError(f"export.hub: the upload needs {needed:,} bytes in {folder!r}", hint=hint, retryable=True)
 
 
 @contextmanager

@@ -61,7 +61,9 @@ def write_data(dataset: DatasetDict, folder: Path, files: Files) -> None:
         count = shards(dataset[name])
         for index in range(count):
             part = dataset[name].shard(count, index, contiguous=True) if count > 1 else dataset[name]
-            part.to_parquet(str(folder / "data" / f"{name}-{index:05d}-of-{count:05d}.parquet"))
+            # with content-defined chunks, the default, Arrow ends the whole process when the disk is full
+            file = folder / "data" / f"{name}-{index:05d}-of-{count:05d}.parquet"
+            part.to_parquet(str(file), use_content_defined_chunking=False)
 
 
 def shards(split: Dataset) -> int:
@@ -121,8 +123,13 @@ def foreign_files(folder: Path) -> list[str]:
     splits: list[str] = json.loads(index.read_text(encoding="utf-8"))["splits"] if index.is_file() else []
     patterns = [CARD, index.name, "data/*.parquet", "data/*.jsonl"]
     patterns += [f"{split}/{name}" for split in splits for name in ("data-*.arrow", "state.json", "dataset_info.json")]
-    present = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
-    return sorted(str(path) for path in present if not any(path.match(pattern) for pattern in patterns))
+    present = (path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(str(path) for path in present if not any(fits(path, pattern) for pattern in patterns))
+
+
+def fits(path: Path, pattern: str) -> bool:
+    """Whether the whole of ``path`` follows ``pattern``; ``Path.match`` alone looks at its end."""
+    return len(path.parts) == len(Path(pattern).parts) and path.match(pattern)
 
 
 @contextmanager
@@ -132,13 +139,15 @@ def quiet() -> Iterator[None]:
     from huggingface_hub import utils
 
     shown = [bars for bars in (datasets, utils) if not bars.are_progress_bars_disabled()]
-    level = datasets.logging.get_verbosity()
+    levels = [(logs, logs.get_verbosity()) for logs in (datasets.logging, utils.logging)]
     for bars in shown:
         bars.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
+    for logs, _ in levels:
+        logs.set_verbosity_error()
     try:
         yield
     finally:
         for bars in shown:
             bars.enable_progress_bars()
-        datasets.logging.set_verbosity(level)
+        for logs, level in levels:
+            logs.set_verbosity(level)

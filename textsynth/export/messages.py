@@ -83,7 +83,7 @@ class Messages(Form):
 def require_messages(shape: Shape) -> None:
     """Raise ``ExportError`` unless a column holds a list of objects with a role and content."""
     fields = shape.items.fields if shape.items is not None else {}
-    if any(fields.get(name, shape).kind != "string" for name in ("role", "content")):
+    if any(fields.get(name, MESSAGES).kind != "string" for name in ("role", "content")):
         what = shape.why or f"a {shape.kind}"
         raise ExportError(
             f"{COLUMN}: it must be a list of objects with the strings role and content, got {what}",

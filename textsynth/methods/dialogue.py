@@ -129,7 +129,9 @@ class Dialogue(Method):
         problem = Drop("empty_turn", f"turn {turn}: nothing was said")
         for attempt in range(self.setting.repairs + 1):
             step = turn * STEPS_PER_TURN + attempt
-            done = yield Request(draw.index, step, view(system, said, turn, names), None, self._sampling(draw, step, names))
+            done = yield Request(
+                draw.index, step, view(system, said, turn, names), None, self._sampling(draw, step, names)
+            )
             if done.finish_reason == "error":
                 return Drop("engine_error", done.error)
             text = clean(done, names)

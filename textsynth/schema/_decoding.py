@@ -67,6 +67,8 @@ class Notes:
     def revoke(self, path: str, keyword: str, note: str) -> None:
         """Turn what was noted as enforced into something that is only checked."""
         self.findings = {
-            replace(f, status="checked", note=note) if (f.path, f.keyword, f.status) == (path, keyword, "enforced") else f: None
+            replace(f, status="checked", note=note)
+            if (f.path, f.keyword, f.status) == (path, keyword, "enforced")
+            else f: None
             for f in self.findings
         }

@@ -201,6 +201,15 @@ def test_a_request_the_server_refuses_is_not_repeated():
         assert engine.status().retries == 0
 
 
+def test_a_request_that_is_no_text_fails_alone():
+    with FaultyServer() as server, running(server) as engine:
+        lone = Request(0, 0, ({"role": "user", "content": "half a pair: \ud800"},), None, Sampling())
+        engine.submit([lone, request(1)])
+        answers = gather(engine, 2)
+        assert "cannot be written as JSON" in answers[0].error
+        assert answers[1].text == "answer 1"
+
+
 def test_retry_after_holds_back_that_request_and_no_other():
     with FaultyServer(faults={0: ["429 later"]}) as server, running(server, concurrency=2) as engine:
         ask(engine, 50)

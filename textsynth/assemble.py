@@ -212,19 +212,20 @@ def drawn_attributes(recipe: Recipe, schema: RecordSchema) -> dict[str, Attribut
         drawn.setdefault(name, Choice(choices=tuple(shares)))
     for name, attribute in drawn.items():
         if name in schema.properties:
-            found += contradictions(name, attribute, schema)
+            place = f"attributes.{name}" if name in recipe.attributes else f"quotas.{name}"
+            found += contradictions(name, attribute, schema, place)
     if found:
         raise RecipeError(found)
     return drawn
 
 
-def contradictions(name: str, attribute: Attribute, schema: RecordSchema) -> list[str]:
+def contradictions(name: str, attribute: Attribute, schema: RecordSchema, place: str) -> list[str]:
     """Return the values of an attribute that its field does not allow (the first few)."""
     wrong = []
     for value in attribute.values():
         for problem in schema.field_problems(name, value):
-            wrong.append(f"attributes.{name}: {value!r} contradicts the schema: {problem.message}")
-    return wrong[:5] + ([f"attributes.{name}: and {len(wrong) - 5} more values"] if len(wrong) > 5 else [])
+            wrong.append(f"{place}: {value!r} contradicts the schema: {problem.message}")
+    return wrong[:5] + ([f"{place}: and {len(wrong) - 5} more values"] if len(wrong) > 5 else [])
 
 
 def quota_counts(recipe: Recipe, schema: RecordSchema) -> dict[str, dict[Any, int]]:

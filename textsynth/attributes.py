@@ -59,6 +59,8 @@ class Choice(Attribute):
     def check_weights(self) -> Choice:
         """Weights are non-negative and not all zero; their running sum is kept for drawing."""
         weights = self.weights or (1.0,) * len(self.choices)
+        if len(weights) != len(self.choices):
+            raise ValueError(f"there must be one weight per choice, got {len(weights)} for {len(self.choices)} choices")
         if any(w < 0 for w in weights) or sum(weights) <= 0:
             raise ValueError(f"weights must be 0 or more and not all 0, got {list(weights)}")
         self._cumulative = list(itertools.accumulate(weights))
@@ -136,7 +138,9 @@ class Column(Attribute):
         rows = tables.read(self.path, folder=folder, place=place, split=self.split)
         if self.column not in rows[0]:
             raise ValueError(unknown(f"{place}.column", self.column, rows[0]))
-        self._values.extend(row[self.column] for row in rows if row.get(self.column) is not None)
+        self._values[:] = [row[self.column] for row in rows if row.get(self.column) is not None]
+        if not self._values:
+            raise ValueError(f"{place}.column: {self.column!r} holds no values in {self.path!r}")
 
     def draw(self, random: Random, drawn: Mapping[str, Any]) -> Any:
         """Return the value of a random row."""
@@ -167,6 +171,8 @@ class Conditional(Attribute):
         """Resolve every case."""
         for value, case in self._cases.items():
             case.resolve(folder, f"{place}.cases.{value}")
+        if self._otherwise:
+            self._otherwise.resolve(folder, f"{place}.otherwise")
 
     def draw(self, random: Random, drawn: Mapping[str, Any]) -> Any:
         """Return a value of the case that the other attribute's value selects."""
@@ -177,16 +183,19 @@ class Conditional(Attribute):
 
     def values(self) -> Iterator[Any]:
         """Yield the values of every case."""
-        for case in [*self._cases.values(), *([self._otherwise] if self._otherwise else [])]:
+        for case in self._every_case():
             yield from case.values()
 
     def conditions(self) -> tuple[str, ...]:
         """Return the other attribute, and those of the cases."""
-        return (self.given, *(c for case in self._cases.values() for c in case.conditions()))
+        return (self.given, *(c for case in self._every_case() for c in case.conditions()))
 
     def missing(self, values: Iterator[Any]) -> list[Any]:
         """Return those values of the other attribute for which there is no case."""
-        return [] if self._otherwise else [v for v in values if v not in self._cases]
+        return [] if self._otherwise else [v for v in values if not (hashable(v) and v in self._cases)]
+
+    def _every_case(self) -> list[Attribute]:
+        return [*self._cases.values(), *([self._otherwise] if self._otherwise else [])]
 
 
 def hashable(value: Any) -> bool:

@@ -94,7 +94,7 @@ class Prompt:
                 messages.append({"role": "user", "content": parts["shot.user"].render(shown)})
                 messages.append({"role": "assistant", "content": parts["shot.assistant"].render(shown)})
             return (*messages, {"role": "user", "content": parts["body"].render(variables)})
-        except (TemplateError, TypeError, ValueError) as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise RecipeError([f"prompt {self.name}: cannot be rendered: {error}"]) from error
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -241,7 +241,25 @@ def read(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
         raise RecipeError([f"recipe {path}: not valid YAML: {error}"]) from error
     if not isinstance(data, dict):
         raise RecipeError([f"recipe {path}: it must be a mapping of keys, got {type(data).__name__}"])
-    return parse({"name": path.stem} | data, path.resolve().parent)
+    return parse({"name": run_name(path)} | data, path.resolve().parent)
+
+
+def run_name(path: Path) -> str:
+    """Return the name of a run for a recipe's file: its stem, with other characters than names may have as hyphens."""
+    return re.sub(r"[^\w.-]+", "-", path.stem).strip("-") or "run"
+
+
+def keys_at(path: Sequence[str | int]) -> list[str]:
+    """Return the keys that may stand where the last key of ``path`` does; none where that is not fixed."""
+    part: type[BaseModel] = Recipe
+    for step in path[:-1]:
+        field = next((f for n, f in part.model_fields.items() if (f.alias or n) == step), None)
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not inner:
+            return []
+        part = inner[0]
+    return [f.alias or n for n, f in part.model_fields.items()]
 
 
 def parse(data: dict[str, Any], folder: Path) -> Recipe:
@@ -251,7 +269,7 @@ def parse(data: dict[str, Any], folder: Path) -> Recipe:
     try:
         recipe = Recipe.model_validate({k: v for k, v in data.items() if k in known})
     except ValidationError as error:
-        raise RecipeError(wrong + pydantic_problems(error)) from None
+        raise RecipeError(wrong + pydantic_problems(error, known=keys_at)) from None
     if wrong:
         raise RecipeError(wrong)
     return recipe.at(folder)
@@ -266,6 +284,9 @@ def unique_mapping(loader: StrictLoader, node: yaml.MappingNode, deep: bool = Fa
     found: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            wrong = "a key must be a word or a number (text that begins with { or [ needs quotes, or | before it)"
+            raise yaml.constructor.ConstructorError(None, None, wrong, key_node.start_mark)
         if key in found:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
         found[key] = loader.construct_object(value_node, deep=True)

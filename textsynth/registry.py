@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -39,6 +39,8 @@ def load(package: str, name: str, *, place: str, folder: Path | None = None) -> 
     """
     if ":" in name:
         own: type[Any] = import_object(name, place=place, folder=folder)
+        if not (isinstance(own, type) and is_dataclass(own)):
+            raise RecipeError([f"{place}: {name} must be a dataclass whose fields are its options"])
         return own
     if name not in names(package):
         raise RecipeError([unknown(place, name, names(package))], hint="your own is named module:Class")
@@ -53,12 +55,11 @@ def import_object(name: str, *, place: str, folder: Path | None = None) -> Any:
     for entry in (str(folder or Path.cwd()), str(Path.cwd())):
         if entry not in sys.path:
             sys.path.insert(0, entry)
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
+    module, error = contain(lambda: importlib.import_module(module_name))
+    if module is None:
         raise RecipeError(
             [f"{place}: cannot import {module_name!r}: {error}"], hint="put the module beside the recipe or install it"
-        ) from error
+        )
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -91,12 +92,24 @@ def build(cls: type[Any], options: dict[str, Any], *, place: str) -> Any:
         raise RecipeError([f"{place}: {error}"]) from error
 
 
-def pydantic_problems(error: ValidationError, *, place: str = "") -> list[str]:
-    """Word pydantic's findings in the house form: ``place.path: rule, got value``."""
+def pydantic_problems(
+    error: ValidationError,
+    *,
+    place: str = "",
+    known: Callable[[Sequence[str | int]], Collection[str]] = lambda path: (),
+) -> list[str]:
+    """Word pydantic's findings in the house form: ``place.path: rule, got value``.
+
+    Args:
+        known: returns the keys that may stand where a path ends, so that an unknown one is named with the nearest match.
+    """
     problems = []
     for item in error.errors():
         path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"])
         where = f"{place}{path}".lstrip(".") or "recipe"
+        if item["type"] == "extra_forbidden" and (choices := known(item["loc"])):
+            problems.append(unknown(where, str(item["loc"][-1]), choices))
+            continue
         message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         shown = repr(item["input"])
         value = "" if item["type"] in {"missing", "value_error"} else f", got {shown[:77] + '...' * (len(shown) > 77)}"

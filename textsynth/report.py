@@ -260,8 +260,8 @@ def loading(facts: RunFacts) -> list[str]:
     if facts.files == "jsonl":
         lines += [
             "",
-            "`datasets` takes a column of JSON Lines whose every string looks like a date for timestamps, and returns it "
-            "in another spelling; read the file with `json.loads` line by line where that matters.",
+            "`datasets` takes a column of JSON Lines whose every string looks like a date for timestamps and returns it "
+            "in another spelling; where that matters, read the file line by line with `json.loads`.",
         ]
     if facts.json_columns:
         lines += ["", "Columns of JSON text (for `json.loads`), since no column type holds their values exactly:", ""]

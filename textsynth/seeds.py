@@ -56,7 +56,11 @@ class SeedPool:
         self._words: dict[int, frozenset[str]] = {}
 
     def choose(self, random: Random, attributes: Mapping[str, Any]) -> tuple[Seed, ...]:
-        """Return the examples of one draw and count them as used; fewer than ``shots`` when they are used up."""
+        """Return the examples of one draw and count them as used; fewer than ``shots`` when they are used up.
+
+        They come in the order of the source, so that prompts with the same examples begin alike and the engine can reuse
+        what it computed.
+        """
         pool = self._open
         if self.match:
             same = [at for at in self._by_key.get(self._key(attributes), ()) if self._free(at)]
@@ -66,7 +70,7 @@ class SeedPool:
             chosen = self._pick(random, pool)
         for at in chosen:
             self._use(at)
-        return tuple(self.seeds[at] for at in chosen)
+        return tuple(self.seeds[at] for at in sorted(chosen))
 
     def draws_left(self) -> int:
         """Return for how many draws the allowed uses still suffice."""

@@ -74,7 +74,7 @@ def init(options: argparse.Namespace) -> int:
         raise RecipeError([f"{str(target)!r} exists already"], hint="give another name: textsynth init NAME.yaml")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(STARTER.format(name=target.stem, file=target))
+        target.write_text(STARTER.format(name=recipes.run_name(target), file=target))
         (target.parent / "recipe.schema.json").write_text(recipes.json_schema())
     except OSError as error:
         raise RecipeError([f"{str(target)!r} cannot be written: {error.strerror}"]) from error
@@ -146,7 +146,7 @@ def demo(options: argparse.Namespace) -> int:
         made, places = make(recipe.model_copy(update={"export": spec}), Path("runs") / recipe.name, options)
         if not made.complete:
             return LIMITED
-        if places:
+        if places and not options.json:
             show.loaded(load_dataset(places[0]), places[0])
     return DONE
 

@@ -62,6 +62,7 @@ class Limiter:
         self._look: Literal["base", "first", "second"] = "base"
         self._base_limit = self._top = self.limit
         self._base_rate, self._base_epochs = 0.0, 0
+        self._doubted = False
         self._direction: Literal["up", "down"] = "up"
         self._factor = 2.0
         self._rest = FIRST_REST
@@ -144,6 +145,10 @@ class Limiter:
             self._decide(rate, now)
 
     def _measure_base(self, rate: float, now: float) -> None:
+        self._doubted = rate < 0.6 * self._base_rate and not self._doubted
+        if self._doubted:  # once this slow may be a pause of the machine, twice is the server
+            self._restart("base", now)
+            return
         self._base_epochs = min(self._base_epochs + 1, 8) if self._base_rate else 1
         self._base_rate += (rate - self._base_rate) / self._base_epochs
         self._base_limit = self.limit

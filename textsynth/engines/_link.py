@@ -337,9 +337,12 @@ class Link:
         self._changed = now
 
     async def _exchange(self, job: _Job) -> Completion | Failure:
-        body = encode_body(job.request, self._base, self._structured)
         try:
-            async with self._session.post(self._urls[job.host.address], data=body) as response:
+            body = encode_body(job.request, self._base, self._structured)
+        except (TypeError, ValueError) as error:
+            return Failure("final", f"the request cannot be written as JSON: {error}")
+        try:
+            async with self._session.post(self._urls[job.host.address], data=body, allow_redirects=False) as response:
                 payload = await response.read()
         except asyncio.CancelledError:
             if not job.overdue:
@@ -348,7 +351,7 @@ class Link:
             job.overdue = False
             job.losses += 1
             return Failure("failed", f"no answer within {monotonic() - job.sent:.1f} s")
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Failure("refused", str(error))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Failure("failed", f"connection lost: {error or type(error).__name__}")

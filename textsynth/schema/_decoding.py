@@ -1,4 +1,4 @@
-"""What a rewriting says: findings, bounds, the decoding schema, and the exception of a place where nothing can be written."""
+"""What a rewriting has to say: findings, added bounds, the decoding schema; and where nothing can be written."""
 
 from __future__ import annotations
 

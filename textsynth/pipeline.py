@@ -134,10 +134,11 @@ class Pipeline:
     def close(self) -> None:
         """Stop the engine and write what is finished. The run can be continued later."""
         try:
-            self.engine.close()
+            if not self.stopped_by:
+                self._note_time()
         finally:
             try:
-                self._note_time()
+                self.engine.close()
             finally:
                 self.ledger.close()
 
@@ -341,6 +342,7 @@ class Pipeline:
             self._windows.clear()
         self.ledger.set_fact("stopped_by", self.stopped_by)
         self.ledger.commit()
+        self._note_time()
         self._say("finished")
 
     def _note_time(self) -> None:

@@ -6,10 +6,13 @@ counts as lost. Times are seconds on any monotonic clock, handed in by the calle
 
 from __future__ import annotations
 
+from asyncio import Task
 from collections import deque
 from dataclasses import dataclass, field
 from math import ceil, sqrt
 from typing import Literal
+
+from textsynth.records import Request
 
 START = 32  # in flight before anything is known
 TOLERATED = 0.10  # share of pushbacks that changes nothing: one in twenty at random is no sign of overload
@@ -296,3 +299,17 @@ class Host:
         self.failures = 0
         self.refused_since = None
         self.retry_at = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request on its way, over all its tries. ``task`` is what waits for the answer; it can be cancelled."""
+
+    request: Request
+    host: Host
+    task: Task[None] | None = None
+    sent: float = 0.0
+    failures: int = 0
+    pushbacks: int = 0
+    losses: int = 0
+    overdue: bool = False

@@ -8,22 +8,22 @@ for others meanwhile. Nothing here is done per record that could be done per tic
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
 
-from textsynth.engines._limiter import Host, Limiter
+from textsynth.engines._limiter import Host, Job, Limiter
 from textsynth.engines._wire import (
     Failure,
     Listing,
-    Structured,
+    Terms,
+    backoff,
+    choose_model,
     encode_body,
     read_completion,
     read_failure,
@@ -32,7 +32,6 @@ from textsynth.engines._wire import (
 from textsynth.errors import EngineError
 from textsynth.records import Completion, EngineStatus, Request
 
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.05, 10.0  # seconds
 PUSHBACKS_PER_RETRY = 5  # being told "later" is no failure: it counts a fifth of one
 START_WITHIN = 5.0  # seconds for a server to answer at the start
 UNREACHABLE_AFTER = 60.0  # seconds without any server that accepts a connection
@@ -44,52 +43,23 @@ HAND_OVER = 0.005  # seconds for which completions gather before the waiting cal
 T = TypeVar("T")
 
 
-@dataclass(slots=True, eq=False)
-class _Job:
-    """A request on its way, over all its tries."""
-
-    request: Request
-    host: Host
-    task: asyncio.Task[None] | None = None
-    sent: float = 0.0
-    failures: int = 0
-    pushbacks: int = 0
-    losses: int = 0
-    overdue: bool = False
-
-
 class Link:
     """The thread, its loop and all that lives there. Public methods are the caller's thread's, the rest the loop's.
 
     Shared between the two are only deques, flags and counters with one writer each.
     """
 
-    def __init__(
-        self,
-        addresses: Sequence[str],
-        *,
-        key: str,
-        key_name: str,
-        model_name: str,
-        concurrency: int,
-        retries: int,
-        timeout: float | None,
-        structured: Structured,
-        extra_body: dict[str, Any],
-    ) -> None:
-        self._key, self._key_name, self._model_name = key, key_name, model_name
-        self._concurrency, self._allowed_retries, self._timeout = concurrency, retries, timeout
-        self._structured: Structured = structured
-        self._extra_body = extra_body
-        self._hosts = [Host(address, Limiter(concurrency)) for address in addresses]
+    def __init__(self, addresses: Sequence[str], terms: Terms) -> None:
+        self._terms = terms
+        self._hosts = [Host(address, Limiter(terms.concurrency)) for address in addresses]
         self._urls = {host.address: URL(host.address + "/chat/completions") for host in self._hosts}
         self._base: dict[str, Any] = {}
         self.context_length: int | None = None
         self._notes: list[str] = []
         self._backlog: deque[Request] = deque()
-        self._again: deque[_Job] = deque()
-        self._delayed: dict[_Job, asyncio.TimerHandle] = {}
-        self._sent: dict[_Job, None] = {}
+        self._again: deque[Job] = deque()
+        self._delayed: dict[Job, asyncio.TimerHandle] = {}
+        self._sent: dict[Job, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: deque[Completion] = deque()
         self._news = threading.Event()
@@ -98,8 +68,7 @@ class Link:
         self._submitted = self._finished = self._retries = 0
         self._lost_in_a_row = 0
         self._fatal: EngineError | None = None
-        self._began = self._changed = self._ended_at = 0.0
-        self._busy = 0.0
+        self._busy = self._began = self._changed = self._ended_at = self._ticked = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="textsynth-server", daemon=True)
         self._closed = False
@@ -111,7 +80,7 @@ class Link:
         self._await(self._connect())
 
     def capacity(self) -> int:
-        return min(self._concurrency, sum(host.limiter.limit for host in self._hosts))
+        return min(self._terms.concurrency, sum(host.limiter.limit for host in self._hosts))
 
     def outstanding(self) -> int:
         return self._submitted - self._finished
@@ -124,10 +93,9 @@ class Link:
             self._loop.call_soon_threadsafe(self._fill)
 
     def collect(self, timeout: float) -> list[Completion]:
+        self._news.clear()  # before looking, so that nothing is missed
         if not self._done and self._fatal is None:
-            self._news.clear()
-            if not self._done and self._fatal is None:
-                self._news.wait(timeout)
+            self._news.wait(timeout)
         done = [self._done.popleft() for _ in range(len(self._done))]
         if not done and self._fatal is not None:
             raise self._fatal
@@ -145,14 +113,12 @@ class Link:
         return EngineStatus(len(self._sent), self.capacity(), self._busy / running, self._retries, list(self._notes))
 
     def close(self) -> None:
-        if self._closed:
-            return
         if self._thread.is_alive():
             self._await(self._disconnect())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._closed, self._ended_at = True, self._changed
-        self._loop.close()
+        self._loop.close()  # harmless the second time
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -165,8 +131,8 @@ class Link:
 
     async def _connect(self) -> None:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        if self._terms.key:
+            headers["Authorization"] = f"Bearer {self._terms.key}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),  # vLLM closes idle connections after 5 s
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -174,8 +140,10 @@ class Link:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10.0),
         )
         listings = await asyncio.gather(*(self._list_models(host) for host in self._hosts))
-        name = self._choose_model(listings)
-        self._base = {"model": name, **self._extra_body}
+        model = choose_model(listings, self._terms.model_name)
+        self._base = {"model": model.name, **self._terms.extra_body}
+        self._notes += model.notes
+        self.context_length = model.context_length
         self._ticking = self._loop.call_later(TICK, self._tick)
 
     async def _disconnect(self) -> None:
@@ -200,8 +168,8 @@ class Link:
             host.in_flight = 0  # a task cancelled before its first step could not count itself out
         self._idle = True
 
-    async def _list_models(self, host: Host) -> Listing | None:
-        """Ask a server for its models for up to 5 s; ``None`` if it doesn't answer, an empty listing if it has none."""
+    async def _list_models(self, host: Host) -> Listing:
+        """Ask a server for its models, for up to 5 s."""
         until = monotonic() + START_WITHIN
         while True:
             try:
@@ -213,59 +181,33 @@ class Link:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 host.trouble = str(error) or type(error).__name__
             if monotonic() > until:
-                return None
+                return Listing(host.address, {}, silent=host.trouble)
             await asyncio.sleep(0.25)
-
-    def _choose_model(self, listings: list[Listing | None]) -> str:
-        found = [listing for listing in listings if listing is not None]
-        silent = [host for host, listing in zip(self._hosts, listings, strict=True) if listing is None]
-        if not found:
-            told = "; ".join(f"{host.address} ({host.trouble})" for host in silent)
-            raise EngineError(
-                f"engine.model: no server answered within {START_WITHIN:g} s: {told}",
-                hint="start one with: vllm serve MODEL   (or correct the address)",
-                retryable=True,
-            )
-        self._notes += [f"{host.address} doesn't answer; going on without it until it does" for host in silent]
-        name = self._model_name or next((name for listing in found for name in listing.names), "")
-        if not name:
-            raise EngineError(
-                f"engine.model: {found[0].address}/models names no model",
-                hint="say which one to ask for with model_name under engine:",
-            )
-        self._note_models(found, name)
-        return name
-
-    def _note_models(self, found: list[Listing], name: str) -> None:
-        for listing in found:
-            if not self._model_name and len(listing.names) > 1:
-                others = ", ".join(other for other in listing.names if other != name)
-                self._notes.append(f"{listing.address} serves several models; took {name!r}, not {others}")
-            if listing.names and name not in listing.names:
-                self._notes.append(f"{listing.address} doesn't list the model {name!r}")
-        if lengths := [length for listing in found if (length := listing.names.get(name))]:
-            self.context_length = min(lengths)
-            self._notes.append(f"{name}: context of {self.context_length} tokens")
 
     # the loop's side: requests
 
     def _tick(self) -> None:
         """See to what no answer triggers: lost requests, servers to try again, the end of patience with all of them."""
         now = monotonic()
-        slowest = {host.address: host.patience.slowest() for host in self._hosts}
-        for job in list(self._sent):
-            if now - job.sent > self._allowed(job, slowest[job.host.address]) and job.task is not None:
-                job.overdue = True
-                job.task.cancel()
+        if now - self._ticked < 3 * TICK:  # else this process was held up: first read what has come meanwhile
+            self._cut_overdue(now)
+        self._ticked = now
         gone = [host.refused_since for host in self._hosts if host.refused_since is not None]
         if len(gone) == len(self._hosts) and now - max(gone) > UNREACHABLE_AFTER:
             self._fail(f"no server accepts connections since {UNREACHABLE_AFTER:.0f} s ({self._hosts[0].trouble})")
         self._fill()
         self._ticking = self._loop.call_later(TICK, self._tick)
 
-    def _allowed(self, job: _Job, slowest: dict[int, float]) -> float:
-        if self._timeout is not None:
-            return self._timeout
+    def _cut_overdue(self, now: float) -> None:
+        slowest = {host.address: host.patience.slowest() for host in self._hosts}
+        for job in list(self._sent):
+            if now - job.sent > self._allowed(job, slowest[job.host.address]) and job.task is not None:
+                job.overdue = True
+                job.task.cancel()
+
+    def _allowed(self, job: Job, slowest: dict[int, float]) -> float:
+        if self._terms.timeout is not None:
+            return self._terms.timeout
         max_tokens = job.request.sampling.max_tokens
         return job.host.patience.allowed(max_tokens=max_tokens, sent=job.sent, losses=job.losses, slowest=slowest)
 
@@ -278,11 +220,11 @@ class Link:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._fatal = EngineError(f"the server engine broke: {error!r}", hint="please report this")
-            self._fatal.__cause__ = error
-            self._news.set()
+            broken = EngineError(f"the server engine broke: {error!r}", hint="please report this")
+            broken.__cause__ = error
+            self._stop(broken)
 
-    def _take(self) -> _Job | None:
+    def _take(self) -> Job | None:
         """Return the next request with the server that gets it, or ``None`` if there is neither or no slot."""
         host = self._freest()
         if host is None:
@@ -295,25 +237,25 @@ class Link:
             if not self._backlog:
                 return None
             self._idle = False
-            job = _Job(self._backlog.popleft(), host)
+            job = Job(self._backlog.popleft(), host)
         host.in_flight += 1
         return job
 
     def _freest(self) -> Host | None:
-        if self._fatal is not None or sum(host.in_flight for host in self._hosts) >= self._concurrency:
+        if self._fatal is not None or sum(host.in_flight for host in self._hosts) >= self._terms.concurrency:
             return None
         now = monotonic()
         free = [host for host in self._hosts if host.room(now) > 0]
         return min(free, key=lambda host: host.load(now)) if free else None
 
-    async def _work(self, first: _Job) -> None:
+    async def _work(self, first: Job) -> None:
         """Serve one slot: request after request, until there is none or the slot has gone."""
-        job: _Job | None = first
+        job: Job | None = first
         while job is not None:
             await self._try(job)
             job = self._take()
 
-    async def _try(self, job: _Job) -> None:
+    async def _try(self, job: Job) -> None:
         job.task, job.sent = asyncio.current_task(), monotonic()
         self._account(job.sent)
         self._sent[job] = None
@@ -336,9 +278,9 @@ class Link:
         self._busy += (now - self._changed) * min(1.0, len(self._sent) / self.capacity())
         self._changed = now
 
-    async def _exchange(self, job: _Job) -> Completion | Failure:
+    async def _exchange(self, job: Job) -> Completion | Failure:
         try:
-            body = encode_body(job.request, self._base, self._structured)
+            body = encode_body(job.request, self._base, self._terms.structured)
         except (TypeError, ValueError) as error:
             return Failure("final", f"the request cannot be written as JSON: {error}")
         try:
@@ -361,7 +303,7 @@ class Link:
 
     # the loop's side: outcomes
 
-    def _succeed(self, job: _Job, completion: Completion, now: float) -> None:
+    def _succeed(self, job: Job, completion: Completion, now: float) -> None:
         host = job.host
         host.answered()
         self._lost_in_a_row = 0
@@ -382,7 +324,7 @@ class Link:
         self._hand_over = None
         self._news.set()
 
-    def _stumble(self, job: _Job, failure: Failure, now: float) -> None:
+    def _stumble(self, job: Job, failure: Failure, now: float) -> None:
         """Ask again later, or give up."""
         host = job.host
         if failure.kind == "refused":
@@ -395,51 +337,49 @@ class Link:
         elif failure.kind == "failed":
             host.failed(now, refused=False)
             job.failures += 1
-            self._retry(job, failure, job.failures, self._allowed_retries)
+            self._retry(job, failure, job.failures, self._terms.retries)
+        elif failure.kind == "denied":
+            self._stop(self._denied(failure.text))  # the request stays open: the next run asks it again
         else:
             host.answered()
             self._give_up(job, failure)
 
-    def _push_back(self, job: _Job, failure: Failure, now: float) -> None:
+    def _push_back(self, job: Job, failure: Failure, now: float) -> None:
         host = job.host
         host.answered()
         host.limiter.pushed_back(now)
         host.blocked += 1
         self._loop.call_later(host.limiter.penalty(), self._unblock, host)
         job.pushbacks += 1
-        self._retry(job, failure, job.pushbacks, PUSHBACKS_PER_RETRY * self._allowed_retries)
+        self._retry(job, failure, job.pushbacks, PUSHBACKS_PER_RETRY * self._terms.retries)
 
     def _unblock(self, host: Host) -> None:
         host.blocked -= 1
         self._fill()
 
-    def _retry(self, job: _Job, failure: Failure, times: int, allowed: int) -> None:
+    def _retry(self, job: Job, failure: Failure, times: int, allowed: int) -> None:
         if times > allowed:
             self._give_up(job, failure)
-            return
-        self._retries += 1
-        backoff = min(FIRST_BACKOFF * 2.0 ** (times - 1), LONGEST_BACKOFF) * random.uniform(0.75, 1.25)
-        self._delayed[job] = self._loop.call_later(max(backoff, failure.wait), self._resume, job)
+        else:
+            self._retries += 1
+            self._delayed[job] = self._loop.call_later(backoff(times, failure), self._resume, job)
 
-    def _resume(self, job: _Job) -> None:
+    def _resume(self, job: Job) -> None:
         del self._delayed[job]
         self._again.append(job)
         self._fill()
 
-    def _give_up(self, job: _Job, failure: Failure) -> None:
-        text = failure.text.replace(self._key, "***") if self._key else failure.text
+    def _give_up(self, job: Job, failure: Failure) -> None:
+        text = self._terms.hide(failure.text)
         self._finish(Completion(job.request.draw, job.request.step, "", "error", error=text))
         self._lost_in_a_row += 1
-        if failure.kind == "denied":
-            self._stop(self._denied(text))
-        elif self._lost_in_a_row >= HOPELESS_AFTER:
+        if self._lost_in_a_row >= HOPELESS_AFTER:
             self._fail(f"{HOPELESS_AFTER} requests in a row failed for good, the last with: {text}")
 
     def _denied(self, text: str) -> EngineError:
-        named = self._key_name
+        named = self._terms.key_name
         hint = f"check the key in {named}" if named else "name the variable that holds the key with api_key_env"
-        shown = text.replace(self._key, "***") if self._key else text
-        return EngineError(f"engine.model: {self._hosts[0].address} refuses access: {shown}", hint=hint)
+        return EngineError(f"engine.model: the server refuses access: {self._terms.hide(text)}", hint=hint)
 
     def _fail(self, why: str) -> None:
         hint = "everything answered so far is safe in the ledger: the same command goes on from here"

@@ -5,18 +5,21 @@ A request's schema is JSON text already and is copied into the body unparsed; of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any, Literal
 
 import msgspec
 
+from textsynth.errors import EngineError
 from textsynth.records import Completion, Request
 
 Structured = Literal["response_format", "vllm", "none"]
 Kind = Literal["pushback", "refused", "failed", "final", "denied"]
-LONGEST_RETRY_AFTER = 300.0  # seconds
+FIRST_BACKOFF, LONGEST_BACKOFF, LONGEST_RETRY_AFTER = 0.05, 10.0, 300.0  # seconds
 SHOWN = 300  # characters of a server's own words
 
 
@@ -39,13 +42,13 @@ class _Answer(msgspec.Struct, gc=False):
     usage: _Usage | None = None
 
 
-class _Model(msgspec.Struct):
+class _ListedModel(msgspec.Struct):
     id: str
     max_model_len: int | None = None
 
 
 class _Models(msgspec.Struct):
-    data: list[_Model]
+    data: list[_ListedModel]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -81,6 +84,24 @@ def encode_body(request: Request, base: dict[str, Any], structured: Structured) 
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What the user set: see the options of ``Server``. The key is kept out of ``repr``."""
+
+    model_name: str
+    concurrency: int
+    retries: int
+    timeout: float | None
+    structured: Structured
+    extra_body: dict[str, Any]
+    key_name: str
+    key: str = field(repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return a server's words without the key, which some repeat."""
+        return text.replace(self.key, "***") if self.key else text
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a try gave no completion.
 
@@ -95,10 +116,23 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The models that a server offers, each with its context length in tokens if it tells."""
+    """The models that a server offers, each with its context length in tokens if it tells.
+
+    ``silent`` says why the server gave no answer, if it gave none.
+    """
 
     address: str
     names: dict[str, int | None]
+    silent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model to ask for, the least context in tokens that a server tells of it, and what the user should know."""
+
+    name: str
+    context_length: int | None
+    notes: tuple[str, ...]
 
 
 _KINDS: dict[int, Kind] = {
@@ -128,6 +162,12 @@ def read_failure(status: int, payload: bytes, retry_after: str | None = None) ->
     return Failure(_KINDS.get(status, "final"), f"HTTP {status}: {words}", _retry_after(retry_after))
 
 
+def backoff(times: int, failure: Failure) -> float:
+    """Return the seconds to wait after a request's failure number ``times``: doubling, spread, or what was asked."""
+    seconds = min(FIRST_BACKOFF * 2.0 ** (times - 1), LONGEST_BACKOFF) * random.uniform(0.75, 1.25)
+    return max(seconds, failure.wait)
+
+
 def read_completion(request: Request, payload: bytes, seconds: float) -> Completion | Failure:
     """Return the completion in the body of a 200, or a failure if the body is not one."""
     try:
@@ -155,3 +195,36 @@ def read_listing(address: str, status: int, payload: bytes) -> Listing | Failure
         return Listing(address, {model.id: model.max_model_len for model in _decode_models(payload).data})
     except msgspec.DecodeError:
         return Listing(address, {})
+
+
+def choose_model(listings: Sequence[Listing], wanted: str) -> Model:
+    """Return the model to ask for: ``wanted``, or the first that a server lists.
+
+    Raises:
+        EngineError: no server answered, or no name is wanted and none is listed.
+    """
+    told = [listing for listing in listings if not listing.silent]
+    if not told:
+        silence = "; ".join(f"{listing.address} ({listing.silent})" for listing in listings)
+        hint = "start one with: vllm serve MODEL   (or correct the address)"
+        raise EngineError(f"engine.model: no server answered: {silence}", hint=hint, retryable=True)
+    name = wanted or next((name for listing in told for name in listing.names), "")
+    if not name:
+        hint = "say which one to ask for with model_name under engine:"
+        raise EngineError(f"engine.model: {told[0].address}/models names no model", hint=hint)
+    lengths = [length for listing in told if (length := listing.names.get(name))]
+    notes = [note for listing in listings for note in _remarks(listing, name, wanted)]
+    if lengths:
+        notes.append(f"{name}: context of {min(lengths)} tokens")
+    return Model(name, min(lengths, default=None), tuple(notes))
+
+
+def _remarks(listing: Listing, name: str, wanted: str) -> Iterator[str]:
+    """Yield what the user should know about a server's models."""
+    if listing.silent:
+        yield f"{listing.address} doesn't answer; going on without it until it does"
+    if not wanted and len(listing.names) > 1:
+        others = ", ".join(other for other in listing.names if other != name)
+        yield f"{listing.address} serves several models; took {name!r}, not {others}"
+    if listing.names and name not in listing.names:
+        yield f"{listing.address} doesn't list the model {name!r}"

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from textsynth.engines._link import Link
-from textsynth.engines._wire import Structured
+from textsynth.engines._wire import Structured, Terms
 from textsynth.errors import EngineError
 from textsynth.records import Completion, EngineStatus, Request
 
@@ -79,17 +79,17 @@ class Server:
                 f"engine.api_key_env: the environment variable {self.api_key_env} is not set or empty",
                 hint=f"export {self.api_key_env}=... before the run, or remove api_key_env",
             )
-        link = Link(
-            self.addresses(),
-            key=key,
-            key_name=self.api_key_env,
+        terms = Terms(
             model_name=self.model_name,
             concurrency=self.concurrency,
             retries=self.retries,
             timeout=self.timeout,
             structured=self.structured,
             extra_body=self.extra_body,
+            key_name=self.api_key_env,
+            key=key,
         )
+        link = Link(self.addresses(), terms)
         try:
             link.open()
         except BaseException:

@@ -4,10 +4,13 @@ One internal form, JSON Schema. ``load`` brings every source into it, ``constrai
 keyword by keyword whether that enforces it, and ``RecordSchema.problems`` is the independent check afterwards.
 """
 
-from textsynth.schema._constrain import Backend, Decoding, Finding, constrain
+from textsynth.schema._backends import Backend
+from textsynth.schema._constrain import constrain
+from textsynth.schema._decoding import Decoding, Finding
 from textsynth.schema._features import to_json_schema
 from textsynth.schema._load import load
-from textsynth.schema._record import Problem, RecordSchema
+from textsynth.schema._problems import Problem
+from textsynth.schema._record import RecordSchema
 from textsynth.schema._short import short_form
 
 __all__ = [

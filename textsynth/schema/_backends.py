@@ -1,4 +1,4 @@
-"""What each structured-output backend of vLLM really enforces, as data; measured on the matchers, see ``tests``.
+"""What each structured-output backend of vLLM really enforces, as data; ``tests`` prove it on the backends' own matchers.
 
 A keyword that is missing here for a backend is taken out of the decoding schema and checked after decoding instead.
 """
@@ -8,51 +8,47 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from textsynth.schema._chars import ESCAPED, Ranges
+
 Backend = Literal["guidance", "xgrammar", "outlines"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+CHOSEN_FROM: tuple[Backend, ...] = ("guidance", "xgrammar")
+"""Tried when none is named; the first where they are equal. outlines is slow and enforces least."""
 
 BASIC = frozenset(
-    {"type", "properties", "required", "items", "prefixItems", "minItems", "maxItems", "enum", "const", "anyOf", "$ref"}
-    | {"minLength", "maxLength", "additionalProperties"}
+    {"type", "properties", "required", "items", "prefixItems", "minItems", "maxItems", "enum", "const", "anyOf"}
+    | {"$ref", "minLength", "maxLength", "additionalProperties", "pattern", "minProperties"}
 )
-FORMATS = frozenset({"date", "time", "date-time", "email", "uuid", "ipv4", "ipv6", "uri", "hostname", "duration"})
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What one backend can do.
 
-    ``keywords`` and ``formats`` are enforced; ``with_length`` are those of pattern and format that it can combine with a
-    length; ``anchored_only`` says that it takes every pattern as if it were anchored.
+    Args:
+        keywords: those it enforces in the form that ``constrain`` writes.
+        unwritable: characters that a pattern must not ask for, because it is matched against the text of the JSON.
+        longest: the largest count it takes in ``{n,m}`` of a pattern.
+        endless_decimals: whether a number may go on after the point until the tokens run out.
     """
 
     keywords: frozenset[str]
-    formats: frozenset[str]
-    with_length: frozenset[str]
-    anchored_only: bool
+    unwritable: Ranges = ()
+    longest: int = 10**6
+    endless_decimals: bool = True
 
 
 ABILITIES: dict[Backend, Abilities] = {
+    # Of multipleOf it writes nothing below zero.
     "guidance": Abilities(
-        keywords=BASIC
-        | {"pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-        | {"minProperties", "maxProperties", "patternProperties"},
-        formats=FORMATS,
-        with_length=frozenset({"pattern", "format"}),
-        anchored_only=False,
+        keywords=BASIC | {"minimum", "maximum", "multipleOf", "maxProperties", "patternProperties"},
     ),
+    # Strings with a bound hold neither quotes nor newlines.
     "xgrammar": Abilities(
-        keywords=BASIC
-        | {"pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "propertyNames"}
-        | {"minProperties", "maxProperties"},
-        formats=FORMATS - {"date"},  # it lets 2024-02-31 through
-        with_length=frozenset(),
-        anchored_only=True,
+        keywords=BASIC | {"minimum", "maximum", "maxProperties", "patternProperties"},
+        unwritable=ESCAPED,
+        longest=128,
+        endless_decimals=False,
     ),
-    "outlines": Abilities(
-        keywords=BASIC | {"pattern", "format"},
-        formats=frozenset({"time", "date-time", "email", "uuid"}),
-        with_length=frozenset(),
-        anchored_only=True,
-    ),
+    "outlines": Abilities(keywords=BASIC, unwritable=ESCAPED),
 }

@@ -7,13 +7,22 @@ from typing import Any
 
 from textsynth.errors import SchemaError
 
-DTYPES = {
+SCALARS: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},
     "large_string": {"type": "string"},
+    "string_view": {"type": "string"},
     "bool": {"type": "boolean"},
     "null": {"type": "null"},
     "date32": {"type": "string", "format": "date"},
     "date64": {"type": "string", "format": "date"},
+}
+STARTS: dict[str, dict[str, Any]] = {
+    "float": {"type": "number"},
+    "decimal": {"type": "number"},
+    "timestamp": {"type": "string", "format": "date-time"},
+    "time32": {"type": "string", "format": "time"},
+    "time64": {"type": "string", "format": "time"},
+    "duration": {"type": "string", "format": "duration"},
 }
 
 
@@ -28,6 +37,8 @@ def to_json_schema(features: Mapping[str, Any]) -> dict[str, Any]:
 
 def struct(features: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Return the schema of an object."""
+    if not features:
+        raise SchemaError(f"{place}: a record must have at least one field")
     properties = {name: feature_schema(part, f"{place}.{name}") for name, part in features.items()}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
@@ -41,10 +52,12 @@ def feature_schema(feature: Any, place: str) -> dict[str, Any]:
     kind = type(feature).__name__
     if kind == "ClassLabel":
         return {"enum": list(feature.names)}
+    if kind == "Translation":
+        return struct(dict.fromkeys(feature.languages, "string"), place)
     if kind in {"List", "LargeList", "Sequence"}:
         return array(feature, place)
-    if kind == "Value":
-        return value_schema(str(feature.dtype), place)
+    if kind == "Value" or isinstance(feature, str):
+        return value_schema(str(getattr(feature, "dtype", feature)), place)
     raise SchemaError(f"{place}: the feature {kind} cannot be generated as text or structured data")
 
 
@@ -52,21 +65,20 @@ def array(feature: Any, place: str) -> dict[str, Any]:
     """Return the schema of a list, with its length if that is fixed."""
     length = getattr(feature, "length", -1)
     schema: dict[str, Any] = {"type": "array", "items": feature_schema(feature.feature, f"{place}[]")}
-    return schema | ({"minItems": length, "maxItems": length} if length is not None and length >= 0 else {})
+    return schema | ({"minItems": length, "maxItems": length} if length >= 0 else {})
 
 
 def value_schema(dtype: str, place: str) -> dict[str, Any]:
     """Return the schema of a scalar by its Arrow type."""
-    if dtype in DTYPES:
-        return dict(DTYPES[dtype])
+    if dtype in SCALARS:
+        return dict(SCALARS[dtype])
     if dtype.startswith(("int", "uint")):
         bits = int(dtype.removeprefix("u").removeprefix("int"))
         low, high = (0, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-        return {"type": "integer"} | ({"minimum": low, "maximum": high} if bits <= 32 else {})
-    if dtype.startswith(("float", "decimal")):
-        return {"type": "number"}
-    if dtype.startswith("timestamp"):
-        return {"type": "string", "format": "date-time"}
-    if dtype.startswith("time"):
-        return {"type": "string", "format": "time"}
+        return {"type": "integer"} | (
+            {"minimum": low, "maximum": high} if bits <= 32 else {"minimum": 0} if low == 0 else {}
+        )
+    for start, schema in STARTS.items():
+        if dtype.startswith(start):
+            return dict(schema)
     raise SchemaError(f"{place}: values of type {dtype} cannot be generated")

@@ -9,14 +9,16 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
 
 from textsynth.errors import SchemaError
 from textsynth.registry import import_object
 from textsynth.schema._features import to_json_schema
+from textsynth.schema._keywords import ANNOTATIONS, KEYWORDS
 from textsynth.schema._record import RecordSchema
 from textsynth.schema._short import short_form
 
-SCHEMA_KEYS = {"$schema", "$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf"}
+SOURCES = ("python", "file", "features")
 
 
 def load(source: Any, *, folder: Path, place: str = "schema") -> RecordSchema:
@@ -26,38 +28,76 @@ def load(source: Any, *, folder: Path, place: str = "schema") -> RecordSchema:
         source: a pydantic class, ``datasets.Features``, a JSON Schema, the short form, a path, or a mapping with the one
             key ``python`` (``module:Class``), ``file`` or ``features`` (a dataset whose features are taken).
         folder: what paths are relative to.
+        place: where in the recipe it stands, for messages.
 
     Raises:
         SchemaError: it cannot be read, or is not a valid JSON Schema (with place and rule).
+        RecipeError: ``python`` names something that cannot be imported.
     """
     if isinstance(source, RecordSchema):
         return source
     if isinstance(source, type) and issubclass(source, BaseModel):
-        return RecordSchema(source.model_json_schema(), name=source.__name__, model=source)
+        return from_model(source, place)
     if type(source).__name__ == "Features":
-        return RecordSchema(to_json_schema(source))
+        return RecordSchema(to_json_schema(source), place=place)
     if isinstance(source, str | Path):
         return from_file(folder / Path(source).expanduser(), place)
     if not isinstance(source, Mapping):
-        raise SchemaError(f"{place}: cannot read a {type(source).__name__} as a schema")
-    if len(source) == 1 and isinstance(next(iter(source.values())), str):
-        ((key, value),) = source.items()
-        if key == "python" and ":" in value:
-            return load(import_object(value, place=place, folder=folder), folder=folder, place=place)
-        if key == "file":
-            return from_file(folder / Path(value).expanduser(), place)
-        if key == "features":
-            return RecordSchema(to_json_schema(dataset_features(folder / Path(value).expanduser(), place)))
+        kind = source.__name__ if isinstance(source, type) else f"a {type(source).__name__}"
+        raise SchemaError(f"{place}: cannot read {kind} as a schema", hint="a class must be a pydantic BaseModel")
+    if len(source) == 1 and set(source) <= set(SOURCES) and isinstance(next(iter(source.values())), str):
+        return from_named(source, folder, place)
     return from_mapping(source, place)
+
+
+def from_named(source: Mapping[str, str], folder: Path, place: str) -> RecordSchema:
+    """Read what ``python``, ``file`` or ``features`` names; a value that is none is a field of the short form."""
+    ((key, value),) = source.items()
+    if key == "python" and ":" in value:
+        return load(import_object(value, place=f"{place}.{key}", folder=folder), folder=folder, place=place)
+    path = folder / Path(value).expanduser()
+    if key == "file" and (path.suffix or path.exists()):
+        return from_file(path, place)
+    if key == "features" and (path.suffix or "/" in value or path.exists()):
+        return RecordSchema(to_json_schema(dataset_features(path, place)), place=place)
+    return from_mapping(source, place)
+
+
+def from_model(model: type[BaseModel], place: str) -> RecordSchema:
+    """Return the schema of what a pydantic class accepts; its own validators are part of the check."""
+    try:
+        document = model.model_json_schema(mode="validation")
+    except PydanticUserError as error:
+        raise SchemaError(f"{place}: {model.__name__} has no JSON Schema: {error.message}") from error
+    return RecordSchema(document, name=model.__name__, model=model, place=place)
 
 
 def from_mapping(source: Mapping[str, Any], place: str) -> RecordSchema:
     """Tell a JSON Schema from the short form."""
-    if SCHEMA_KEYS & set(source) or (
-        source.get("type") == "object" and isinstance(source.get("properties", {}), Mapping)
-    ):
-        return RecordSchema(source, name=str(source.get("title", "record")))
-    return RecordSchema(short_form(source, place=place))
+    if is_json_schema(source):
+        return RecordSchema(source, name=str(source.get("title", "record")), place=place)
+    return RecordSchema(short_form(source, place=place), place=place)
+
+
+def is_json_schema(source: Mapping[str, Any]) -> bool:
+    """Return whether a mapping is a JSON Schema: it says so, or has what only a JSON Schema has.
+
+    A field of the short form can be called ``properties``, ``type`` or ``definitions`` too.
+    """
+    if "$schema" in source or "$ref" in source or "$defs" in source:
+        return True
+    if any(isinstance(source.get(key), list) and has_mapping(source[key]) for key in ("anyOf", "oneOf", "allOf")):
+        return True
+    if source.get("type") == "object":
+        return isinstance(source.get("properties", {}), Mapping)
+    inner = source.get("properties")
+    known = all(key in KEYWORDS or key in ANNOTATIONS for key in source)
+    return known and isinstance(inner, Mapping) and all(isinstance(part, Mapping | bool) for part in inner.values())
+
+
+def has_mapping(items: list[Any]) -> bool:
+    """Return whether a list holds anything but plain values."""
+    return any(isinstance(item, Mapping) for item in items)
 
 
 def from_file(path: Path, place: str) -> RecordSchema:
@@ -65,15 +105,15 @@ def from_file(path: Path, place: str) -> RecordSchema:
     try:
         text = path.read_text(encoding="utf-8-sig")
         data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except FileNotFoundError as error:
+        hint = "a class is named {python: module:Class}, fields are given as a mapping"
+        raise SchemaError(f"{place}: no such file: {str(path)!r}", hint=hint) from error
     except OSError as error:
-        raise SchemaError(
-            f"{place}: no such file: {str(path)!r}"
-            if isinstance(error, FileNotFoundError)
-            else f"{place}: {path}: {error}",
-            hint="a class is named {python: module:Class}",
-        ) from error
+        raise SchemaError(f"{place}: cannot read {str(path)!r}: {error.strerror}") from error
     except (ValueError, yaml.YAMLError) as error:
-        raise SchemaError(f"{place}: {path.name} is not valid {path.suffix.lstrip('.') or 'YAML'}: {error}") from error
+        raise SchemaError(
+            f"{place}: {path.name} is not valid {'JSON' if path.suffix == '.json' else 'YAML'}: {error}"
+        ) from error
     if not isinstance(data, Mapping):
         raise SchemaError(f"{place}: {path.name} must hold an object, got {type(data).__name__}")
     return from_mapping(data, place)

@@ -21,11 +21,12 @@ TYPES: dict[str, dict[str, Any]] = {
     "uuid": {"type": "string", "format": "uuid"},
     "url": {"type": "string", "format": "uri"},
 }
+MEANT = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "array": "list", "double": "float"}
+"""What other languages call them."""
 NUMBER = r"-?\d+(?:\.\d+)?"
-SHAPE = re.compile(
-    rf"(?P<type>[a-z]+)\s*(?P<bounds>(?:(?:<=|>=)\s*{NUMBER}\s*)*|{NUMBER}\s*\.\.\s*{NUMBER})\s*(?P<null>\??)", re.ASCII
-)
-LIST = re.compile(r"list\s*\[(?P<inner>.+)\]\s*(?P<bounds>[^\]]*?)\s*(?P<null>\??)", re.ASCII)
+BOUNDS = rf"(?:(?:<=|>=)\s*{NUMBER}\s*)*|{NUMBER}\s*\.\.\s*{NUMBER}"
+SHAPE = re.compile(rf"(?P<type>[A-Za-z]\w*)\s*(?P<bounds>{BOUNDS})\s*(?P<null>\??)", re.ASCII)
+LIST = re.compile(rf"list\s*\[(?P<inner>.+)\]\s*(?P<bounds>{BOUNDS})\s*(?P<null>\??)", re.ASCII)
 LIMITS = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems")}
 GRAMMAR = "TYPE, TYPE<=80, TYPE 3..80, list[TYPE]<=5, a list of values, or nested fields; ? at the end allows null"
 
@@ -43,6 +44,8 @@ def short_form(fields: Mapping[str, Any], *, place: str = "schema") -> dict[str,
         if not isinstance(key, str):
             raise SchemaError(f"{place}: a field's name must be text, got {key!r}", hint="put it in quotes")
         name = key.removesuffix("?")
+        if not name or name in properties:
+            raise SchemaError(f"{place}: a field's name must be there and differ from the others, got {key!r}")
         properties[name] = field_schema(value, f"{place}.{name}")
         if name == key:
             required.append(name)
@@ -54,12 +57,23 @@ def field_schema(value: Any, place: str) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return short_form(value, place=place)
     if isinstance(value, list):
-        if not value or any(isinstance(v, list | dict) for v in value):
-            raise SchemaError(f"{place}: a list must name the values the field may have, got {value}")
-        return {"enum": list(value)}
+        return closed_set(value, place)
     if isinstance(value, str):
         return type_schema(value.strip(), place)
     raise SchemaError(f"{place}: cannot read {value!r}", hint=f"a field is {GRAMMAR}")
+
+
+def closed_set(values: list[Any], place: str) -> dict[str, Any]:
+    """Return the schema of a field that has one of these values."""
+    if not values or not all(value is None or isinstance(value, str | int | float) for value in values):
+        hint = "write [low, high]; put dates and the like in quotes"
+        raise SchemaError(f"{place}: a list must name the values the field may have, got {values}", hint=hint)
+    if any(isinstance(value, bool) for value in values):
+        hint = 'YAML reads yes, no, on and off as these; put such words in quotes ("yes"), or write bool'
+        raise SchemaError(f"{place}: true and false cannot stand in a list of values, got {values}", hint=hint)
+    if len({repr(value) for value in values}) < len(values):
+        raise SchemaError(f"{place}: the values of a list must differ, got {values}")
+    return {"enum": list(values)}
 
 
 def type_schema(text: str, place: str) -> dict[str, Any]:
@@ -71,8 +85,9 @@ def type_schema(text: str, place: str) -> dict[str, Any]:
     if shape is None:
         raise SchemaError(f"{place}: cannot read the type {text!r}", hint=f"a field is {GRAMMAR}")
     if shape["type"] not in TYPES:
-        known = ", ".join([*TYPES, "list"])
-        raise SchemaError(f"{place}: unknown type {shape['type']!r}{nearest(shape['type'], TYPES)}; known: {known}")
+        lower = shape["type"].lower()
+        guess = f" (did you mean {MEANT[lower]}?)" if lower in MEANT else nearest(lower, [*TYPES, "list"])
+        raise SchemaError(f"{place}: unknown type {shape['type']!r}{guess}; known: {', '.join([*TYPES, 'list'])}")
     return nullable(bounded(dict(TYPES[shape["type"]]), shape["bounds"], place), shape["null"])
 
 
@@ -84,13 +99,14 @@ def bounded(schema: dict[str, Any], bounds: str, place: str) -> dict[str, Any]:
     if schema["type"] == "boolean" or "format" in schema:
         raise SchemaError(f"{place}: {schema.get('format', 'bool')} takes no bounds, got {bounds!r}")
     low, high = LIMITS.get(schema["type"], ("minimum", "maximum"))
-    found: dict[str, float] = {}
+    found: dict[str, int | float] = {}
     if ".." in bounds:
         found[low], found[high] = (number(part) for part in bounds.split(".."))
     for sign, value in re.findall(rf"(<=|>=)\s*({NUMBER})", bounds):
-        found[high if sign == "<=" else low] = number(value)
-    if not found:
-        raise SchemaError(f"{place}: cannot read the bounds {bounds!r}", hint="write <=80, >=3 or 3..80")
+        key = high if sign == "<=" else low
+        if key in found:
+            raise SchemaError(f"{place}: {sign} stands twice in {bounds!r}")
+        found[key] = number(value)
     if found.get(low, float("-inf")) > found.get(high, float("inf")):
         raise SchemaError(f"{place}: the lower bound {found[low]} is above the upper bound {found[high]}")
     if low != "minimum" and any(v < 0 or not isinstance(v, int) for v in found.values()):

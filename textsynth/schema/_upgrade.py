@@ -10,17 +10,28 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-SUBSCHEMA_MAPS = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
-VALUES = {"enum", "const", "default", "examples"}
+SUBSCHEMA_MAPS = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
+)
+VALUES = frozenset({"enum", "const", "default", "examples"})
 LATEST = "https://json-schema.org/draft/2020-12/schema"
+DRAFT_4 = re.compile(r"draft-0[34]/")
 REF_ALONE = re.compile(r"draft-0[3-7]/")
-"""Drafts in which everything beside ``$ref`` is ignored."""
+
+
+def is_draft_4(root: Mapping[str, Any]) -> bool:
+    """Return whether a document is of a draft that writes ``id`` for ``$id``."""
+    return DRAFT_4.search(str(root.get("$schema", ""))) is not None
+
+
+def ref_stands_alone(root: Mapping[str, Any]) -> bool:
+    """Return whether a document is of a draft in which everything beside ``$ref`` is ignored."""
+    return REF_ALONE.search(str(root.get("$schema", ""))) is not None
 
 
 def modern(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema of any draft as one of 2020-12."""
-    draft = str(document.get("$schema", LATEST))
-    made: dict[str, Any] = upgrade(document, ref_alone=bool(REF_ALONE.search(draft)))
+    made: dict[str, Any] = upgrade(document, ref_alone=ref_stands_alone(document))
     return {**made, "$schema": LATEST} if "$schema" in made else made
 
 
@@ -39,8 +50,6 @@ def upgrade(part: Any, *, ref_alone: bool) -> Any:
             made[key] = value
         elif key in SUBSCHEMA_MAPS and isinstance(value, Mapping):
             made[key] = {name: upgrade(inner, ref_alone=ref_alone) for name, inner in value.items()}
-        elif key == "id" and isinstance(value, str):
-            made["$id"] = value.rstrip("#") or value
         else:
             made[key] = upgrade(value, ref_alone=ref_alone)
     return exclusive_bounds(tuples(dependencies(made)))
@@ -49,9 +58,8 @@ def upgrade(part: Any, *, ref_alone: bool) -> Any:
 def exclusive_bounds(part: dict[str, Any]) -> dict[str, Any]:
     """Write draft 4's ``exclusiveMinimum: true`` as a number."""
     for flag, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if isinstance(part.get(flag), bool):
-            if part.pop(flag) and bound in part:
-                part[flag] = part.pop(bound)
+        if isinstance(part.get(flag), bool) and part.pop(flag) and bound in part:
+            part[flag] = part.pop(bound)
     return part
 
 
@@ -60,7 +68,9 @@ def tuples(part: dict[str, Any]) -> dict[str, Any]:
     if isinstance(part.get("items"), list):
         part["prefixItems"] = part.pop("items")
         if "additionalItems" in part:
-            part["items"] = part.pop("additionalItems")
+            part["items"] = part["additionalItems"]
+        if not part["prefixItems"]:
+            del part["prefixItems"]
     part.pop("additionalItems", None)
     return part
 

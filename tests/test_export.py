@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import textsynth as ts
@@ -333,7 +333,7 @@ def objects(parts):
     return document, st.fixed_dictionaries({}, optional={n: value for n, (_, value) in parts.items()})
 
 
-@settings(max_examples=60, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_the_schema_allows_comes_back(data, tmp_path_factory):
     parts = data.draw(

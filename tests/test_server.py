@@ -268,12 +268,11 @@ def test_a_refused_key_is_told_at_the_start(status):
     assert "api_key_env" in caught.value.hint
 
 
-def test_a_key_refused_later_stops_the_run():
+def test_a_key_refused_later_stops_the_run_and_leaves_the_requests_open():
     with FaultyServer(always="401") as server, running(server) as engine:
-        engine.submit([request(0)])
-        assert engine.collect(5)[0].finish_reason == "error"
+        engine.submit([request(item) for item in range(5)])
         with pytest.raises(EngineError, match="refuses access"):
-            engine.collect(5)
+            assert engine.collect(5) == []
 
 
 def test_a_server_that_refuses_everything_stops_the_run():
@@ -320,6 +319,7 @@ def test_the_model_is_the_one_served_and_its_context_is_known():
     with FaultyServer() as server, running(server) as engine:
         assert engine.context_length == 4096
         assert any("4096" in note for note in engine.status().notes)
+        assert "small" in engine.status().facts["model_source"]
 
 
 def test_of_several_models_the_first_is_taken_with_a_note():

@@ -110,7 +110,8 @@ class Link:
     def status(self) -> EngineStatus:
         until = self._ended_at or monotonic()
         running = max(until - self._began, 1e-9) if self._began else 1.0
-        return EngineStatus(len(self._sent), self.capacity(), self._busy / running, self._retries, list(self._notes))
+        busy, facts = self._busy / running, {"model_source": f"{self._base.get('model', '')}, as the server names it"}
+        return EngineStatus(len(self._sent), self.capacity(), busy, self._retries, list(self._notes), facts)
 
     def close(self) -> None:
         if self._thread.is_alive():

@@ -17,8 +17,9 @@ CHOSEN_FROM: tuple[Backend, ...] = ("guidance", "xgrammar")
 
 BASIC = frozenset(
     {"type", "properties", "required", "items", "prefixItems", "minItems", "maxItems", "enum", "const", "anyOf"}
-    | {"$ref", "minLength", "maxLength", "additionalProperties", "pattern", "minProperties"}
+    | {"$ref", "minLength", "maxLength", "additionalProperties", "pattern"}
 )
+MORE = BASIC | {"minimum", "maximum", "minProperties", "maxProperties", "patternProperties", "more items"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Abilities:
     """What one backend can do.
 
     Args:
-        keywords: those it enforces in the form that ``constrain`` writes.
+        keywords: those it enforces in the form that ``constrain`` writes; ``more items`` are those after ``prefixItems``.
         unwritable: characters that a pattern must not ask for, because it is matched against the text of the JSON.
         longest: the largest count it takes in ``{n,m}`` of a pattern.
         endless_decimals: whether a number may go on after the point until the tokens run out.
@@ -41,11 +42,11 @@ class Abilities:
 ABILITIES: dict[Backend, Abilities] = {
     # Of multipleOf it writes nothing below zero.
     "guidance": Abilities(
-        keywords=BASIC | {"minimum", "maximum", "multipleOf", "maxProperties", "patternProperties"},
+        keywords=MORE | {"multipleOf"},
     ),
-    # Strings with a bound hold neither quotes nor newlines.
+    # Strings with a bound hold neither quotes nor newlines, but may hold a raw tab, which is no JSON.
     "xgrammar": Abilities(
-        keywords=BASIC | {"minimum", "maximum", "maxProperties", "patternProperties"},
+        keywords=MORE,
         unwritable=ESCAPED,
         longest=128,
         endless_decimals=False,

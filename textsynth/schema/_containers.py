@@ -81,7 +81,7 @@ def of_names(rewriting: Rewriting, flat: Mapping[str, Any], given: Mapping[str, 
         except Impossible as error:
             if name in required:
                 raise
-            rewriting.notes.bound(error.path, error.keyword, f"{name} is left out: {error.why}")
+            rewriting.notes.left_out(error, f"{name} is left out")
     made: Schema = {"type": "object", "properties": properties}
     if required:
         made["required"] = required
@@ -96,7 +96,7 @@ def close(rewriting: Rewriting, flat: Mapping[str, Any], made: Schema, path: str
     """Allow no other keys, unless so many are asked for that some must be invented."""
     made["additionalProperties"] = False
     open_ended = flat.get("additionalProperties", True) is not False and not flat.get("patternProperties")
-    if flat.get("minProperties", 0) > len(made["properties"]):
+    if flat.get("minProperties", 0) > len(made["properties"]) and "minProperties" in rewriting.can.keywords:
         if not open_ended:
             raise Impossible(path, "minProperties", "more properties are asked for than are allowed")
         made["additionalProperties"] = rewriting.rewrite(flat.get("additionalProperties", True), f"{path}.*")
@@ -177,7 +177,7 @@ def disjoint(rewriting: Rewriting, wanted: list[tuple[Node | None, Any]], path: 
         try:
             found.append((key, rewriting.rewrite(part, f"{path}.*")))
         except Impossible as error:
-            rewriting.notes.bound(error.path, error.keyword, f"no such key: {error.why}")
+            rewriting.notes.left_out(error, "no such key")
     return found
 
 
@@ -215,6 +215,9 @@ def array_schema(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> Sc
     first = first_items(rewriting, flat, least, path)
     whole = len(first) == len(flat.get("prefixItems", ()))
     rest = rest_items(rewriting, flat, needed=least > len(first), path=path) if whole else False
+    if first and rest is not False and "more items" not in rewriting.can.keywords:
+        rest = False
+        rewriting.notes.bound(path, "items", f"none after the named ones, because {rewriting.backend} cannot")
     made: Schema = {"type": "array", **({"prefixItems": first} if first else {}), "items": rest}
     if rest is False and least > len(first):
         raise Impossible(path, "minItems", f"{least} items are asked for and {len(first)} are possible")
@@ -258,7 +261,7 @@ def first_items(rewriting: Rewriting, flat: Mapping[str, Any], least: int, path:
         except Impossible as error:
             if position < least:
                 raise
-            rewriting.notes.bound(error.path, error.keyword, f"the array ends here: {error.why}")
+            rewriting.notes.left_out(error, "the array ends here")
             break
     return made
 
@@ -274,7 +277,7 @@ def rest_items(rewriting: Rewriting, flat: Mapping[str, Any], *, needed: bool, p
     except Impossible as error:
         if needed:
             raise
-        rewriting.notes.bound(error.path, error.keyword, f"no item is written: {error.why}")
+        rewriting.notes.left_out(error, "no item is written")
         return False
 
 

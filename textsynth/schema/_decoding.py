@@ -78,6 +78,11 @@ class Notes:
         """Note that decoding writes less here than the schema allows."""
         self._bounds[Finding(path, keyword, "enforced", f"added: {note}")] = None
 
+    def left_out(self, error: Impossible, what: str) -> None:
+        """Note that something optional is not written, because nothing could be written for it."""
+        self.find(error.path, error.keyword, "enforced", error.why)
+        self.bound(error.path, error.keyword, f"{what}: {error.why}")
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings, in the order in which their keywords were met."""

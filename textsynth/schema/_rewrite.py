@@ -224,7 +224,7 @@ class Rewriting:
             try:
                 rewritten = self.rewrite(branch, path)
             except Impossible as error:
-                self.notes.bound(error.path, error.keyword, f"no branch for it: {error.why}")
+                self.notes.left_out(error, "no branch for it")
                 continue
             if rewritten not in made:
                 made.append(rewritten)

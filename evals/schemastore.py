@@ -4,7 +4,8 @@
     python evals/schemastore.py --generate 40    # and real constrained generations for 40 of them, default model
 
 Compiled: our check accepts the schema's valid instances and rejects its invalid ones, and the decoding schema compiles in
-the backend. Refused: the message names the keyword. Exit code 1 on a crash or a disagreement.
+the backend. Refused: the message names the keyword. An invalid generation that breaks a keyword which is called enforced is
+a bug, and told apart from one that breaks a keyword left to the check. Exit code 1 on a crash, a disagreement or such a bug.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import sys
 import time
 from collections import Counter
@@ -96,16 +98,18 @@ def generate(chosen: list[tuple[RecordSchema, Decoding]]) -> list[dict[str, obje
     done: list[Completion] = []
     waiting = list(requests)
     while len(done) < len(requests):
-        batch, waiting = waiting[: engine.room()], waiting[engine.room() :]
+        room = engine.room()  # asked once: it changes while the engine works
+        batch, waiting = waiting[:room], waiting[room:]
         engine.submit(batch)
         done += engine.collect(0.5)
     engine.close()
-    return [outcome(schema, [c for c in done if c.draw == number]) for number, (schema, _) in enumerate(chosen)]
+    return [outcome(*pair, [c for c in done if c.draw == number]) for number, pair in enumerate(chosen)]
 
 
-def outcome(schema: RecordSchema, completions: list[Completion]) -> dict[str, object]:
+def outcome(schema: RecordSchema, decoding: Decoding, completions: list[Completion]) -> dict[str, object]:
     """Judge the completions of one schema."""
     counts: Counter[str] = Counter()
+    left = {f.keyword for f in decoding.findings if f.status != "enforced"}
     why = []
     for done in completions:
         if done.finish_reason != "stop":
@@ -118,7 +122,8 @@ def outcome(schema: RecordSchema, completions: list[Completion]) -> dict[str, ob
             counts["broken JSON"] += 1
             why.append(str(error))
             continue
-        counts["invalid" if problems else "valid"] += 1
+        broken = {p.keyword for p in problems}
+        counts["valid" if not broken else "invalid (checked)" if broken <= left else "invalid (enforced)"] += 1
         why += [f"{p.keyword} at {'.'.join(map(str, p.path)) or '$'}" for p in problems[:1]]
     return {"name": schema.name, **counts, "why": why}
 
@@ -138,6 +143,11 @@ def table(rows: list[Row]) -> str:
             f"| {row.name} | {shares[0]} | {shares[1]} | {row.enforced or ''} | {row.checked or ''} | {note} |"
         )
     return "\n".join(lines)
+
+
+def machine() -> str:
+    """Return processor, cores and Python of this machine."""
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def main() -> None:
@@ -166,15 +176,18 @@ def main() -> None:
     print(json.dumps(summary, indent=1))
     result: dict[str, object] = {
         "date": time.strftime("%Y-%m-%d"),
+        "machine": machine(),
         **summary,
         "refusals": {r.name: r.refused for r in refused},
     }
+    totals: Counter[str] = Counter()
     if options.generate:
         usable = [
-            (s, d) for _, s, d in judged if s is not None and d is not None and d.document.get("type") == "object"
+            (s, constrain(s, max_tokens=MAX_TOKENS, backend="guidance"))
+            for _, s, d in judged
+            if s is not None and d is not None and d.document.get("type") == "object"
         ]
         outcomes = generate(spread(usable, options.generate))
-        totals: Counter[str] = Counter()
         for item in outcomes:
             totals.update({key: value for key, value in item.items() if isinstance(value, int)})
             print(json.dumps(item))
@@ -183,12 +196,16 @@ def main() -> None:
             "model": "SmolLM2-135M-Instruct",
             "max_tokens": MAX_TOKENS,
             "min_p": 0.05,
-            "seeds": DRAWS,
+            "seeds": list(range(DRAWS)),
+            "date": result["date"],
         }
         result["totals"], result["outcomes"] = totals, outcomes
+    elif RESULTS.is_file():
+        kept = json.loads(RESULTS.read_text())
+        result |= {key: kept[key] for key in ("generated", "totals", "outcomes") if key in kept}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    sys.exit(1 if wrong else 0)
+    sys.exit(1 if wrong or totals["invalid (enforced)"] else 0)
 
 
 if __name__ == "__main__":

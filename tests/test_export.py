@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import textsynth as ts
@@ -333,7 +333,11 @@ def objects(parts):
     return document, st.fixed_dictionaries({}, optional={n: value for n, (_, value) in parts.items()})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+# each step of shrinking writes a dataset: together they would outlast the test's timeout, and nothing would be shown
+QUICK = set(Phase) - {Phase.shrink, Phase.explain}
+
+
+@settings(max_examples=60, deadline=None, phases=QUICK, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_the_schema_allows_comes_back(data, tmp_path_factory):
     parts = data.draw(
@@ -379,6 +383,24 @@ def test_a_value_its_column_cannot_hold_is_an_error_with_a_way_out(changed, plac
     assert f"as_json: [{name}]" in caught.value.hint
     row = to_dataset([FULL, FULL | changed], export.build("records", {"as_json": [name]}))["train"][1]
     assert json.loads(row[name]) == changed[name]
+
+
+def test_a_column_that_the_form_makes_is_no_field_to_write_as_json():
+    with pytest.raises(ExportError, match="record 0, prompt: ") as caught:
+        to_dataset([BARE | {"text": "\ud800"}], "pairs")
+    assert "export again in the form records" in caught.value.hint
+    with pytest.raises(ExportError):
+        export.build("records", {"as_json": ["prompt"]}).check(SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["a.b", "a[0]", "a"])
+def test_the_way_out_names_the_field_whatever_it_is_called(name):
+    schema = load(
+        {"type": "object", "properties": {name: {"type": "array", "items": {"type": "integer"}}}}, folder=Path()
+    )
+    with pytest.raises(ExportError) as caught:
+        to_dataset([{name: [2**64]}], export.build("records", {}), schema=schema)
+    assert f"as_json: [{name}]" in caught.value.hint
 
 
 @pytest.mark.parametrize("value", [True, 1.5, "1", 2**63, None])

@@ -477,7 +477,7 @@ def test_patience_is_long_until_answers_have_been_seen_and_for_other_sizes_of_an
         patience.answered(max_tokens=100, sent=n, seconds=2.0)
     slowest = patience.slowest()
     assert patience.allowed(max_tokens=100, sent=3, losses=0, slowest=slowest) == 6
-    assert patience.allowed(max_tokens=100, sent=99, losses=0, slowest=slowest) == 20
+    assert patience.allowed(max_tokens=100, sent=99, losses=0, slowest=slowest) == 10
     assert patience.allowed(max_tokens=100, sent=3, losses=2, slowest=slowest) == 24
     assert patience.allowed(max_tokens=1000, sent=3, losses=0, slowest=slowest) == 600
 

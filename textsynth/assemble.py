@@ -200,12 +200,15 @@ def written_out(recipe: Recipe, prompt: prompts.Prompt) -> dict[str, Any]:
 def drawn_attributes(recipe: Recipe, schema: RecordSchema) -> dict[str, Attribute]:
     """Return the attributes in order, those that quotas add included, checked among themselves and with the schema."""
     drawn = dict(recipe.attributes)
-    found = attributes.problems(drawn)
+    found: list[str] = []
     for name, attribute in drawn.items():
         try:
             attribute.resolve(recipe.folder, f"attributes.{name}")
+        except RecipeError as error:
+            found += error.problems
         except ValueError as error:
             found.append(str(error))
+    found += attributes.problems(drawn)
     if found:
         raise RecipeError(found)
     for name, shares in recipe.quotas.items():

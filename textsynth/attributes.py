@@ -22,6 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from textsynth import tables
 from textsynth.errors import unknown
 
+MOST_LISTED = 1000
+"""How many numbers of a range are listed one by one."""
+
 
 class Attribute(BaseModel, ABC):
     """One attribute: how to draw its value and which values it can take."""
@@ -35,6 +38,10 @@ class Attribute(BaseModel, ABC):
     @abstractmethod
     def values(self) -> Iterator[Any]:
         """Yield every value if the set is closed, else the extreme ones; used to check them against the schema."""
+
+    def closed(self) -> bool:
+        """Return whether ``values`` yields every value."""
+        return True
 
     def resolve(self, folder: Path, place: str) -> None:
         """Read what lies in files (a dataset's column)."""
@@ -99,8 +106,18 @@ class Range(Attribute):
         )
 
     def values(self) -> Iterator[Any]:
-        """Yield the two ends."""
-        yield from self.range
+        """Yield every number if they are whole or in steps, and few; else the two ends."""
+        yield from self._listed() or self.range
+
+    def closed(self) -> bool:
+        """Whole or in steps, and few."""
+        return bool(self._listed())
+
+    def _listed(self) -> list[int | float]:
+        low, high = self.range
+        step = self.step or (1 if isinstance(low, int) and isinstance(high, int) else 0)
+        count = int((high - low) / step + 1e-9) + 1 if step else 0
+        return [round(low + at * step, 10) for at in range(count)] if count <= MOST_LISTED else []
 
 
 class Dates(Attribute):
@@ -123,6 +140,10 @@ class Dates(Attribute):
     def values(self) -> Iterator[Any]:
         """Yield the first and the last day."""
         yield from (d.isoformat() for d in self.dates)
+
+    def closed(self) -> bool:
+        """Only the two ends are listed."""
+        return False
 
 
 class Column(Attribute):
@@ -186,6 +207,10 @@ class Conditional(Attribute):
         for case in self._every_case():
             yield from case.values()
 
+    def closed(self) -> bool:
+        """Every case is a closed set."""
+        return all(case.closed() for case in self._every_case())
+
     def conditions(self) -> tuple[str, ...]:
         """Return the other attribute, and those of the cases."""
         return (self.given, *(c for case in self._every_case() for c in case.conditions()))
@@ -239,12 +264,17 @@ def problems(attributes: Mapping[str, Attribute]) -> list[str]:
     found = []
     for position, (name, attribute) in enumerate(attributes.items()):
         before = list(attributes)[:position]
-        for other in attribute.conditions():
-            if other not in before:
-                found.append(unknown(f"attributes.{name}.given", other, before) + " (it must stand above)")
+        for wanted in attribute.conditions():
+            if wanted not in before:
+                found.append(unknown(f"attributes.{name}.given", wanted, before) + " (it must stand above)")
         if isinstance(attribute, Conditional) and attribute.given in before:
-            lost = attribute.missing(attributes[attribute.given].values())
-            if lost:
+            other = attributes[attribute.given]
+            lost = attribute.missing(other.values())
+            if not (other.closed() or attribute.otherwise is not None):
+                found.append(
+                    f"attributes.{name}.given: {attribute.given!r} has more values than can be listed; add otherwise:"
+                )
+            elif lost:
                 found.append(
                     f"attributes.{name}.cases: no case for {lost} of {attribute.given!r}; add them or otherwise:"
                 )

@@ -79,36 +79,38 @@ class Judge:
                 orphans.append(item)
             elif drop is not None:
                 drops[item.draw.index] = drop
-        return orphans
+        if len(orphans) < len(pending):
+            return orphans
+        drops.update(found)  # they only blame each other: judging again would not end
+        return []
 
     def _apply(self, name: str, judging: Filter, batch: list[Candidate], found: dict[int, Drop]) -> list[Candidate]:
         """Run one filter over a batch; note its drops and return the rest."""
-        if not batch:
-            return batch
-        answers, error = contain(lambda: list(judging.check(batch)))
-        if answers is None or len(answers) != len(batch):
-            batch = self._isolate(
-                judging, batch, found, error or f"{len(answers or ())} answers for {len(batch)} candidates"
-            )
-            answers, _ = contain(lambda: list(judging.check(batch)))
+        answers, error = ask(judging, batch)
+        if answers is None:
+            batch, alone = self._isolate(judging, batch, found, error)
+            answers = ask(judging, batch)[0] or alone
         rest = []
-        for item, drop in zip(batch, answers or [None] * len(batch), strict=True):
+        for item, drop in zip(batch, answers, strict=True):
             if drop is None:
                 rest.append(item)
             else:
                 found[item.draw.index] = drop if drop.reason else replace(drop, reason=name)
         return rest
 
-    def _isolate(self, judging: Filter, batch: list[Candidate], found: dict[int, Drop], error: str) -> list[Candidate]:
-        """Find the candidates a broken filter breaks on; they are dropped as ``filter_error``, the rest is returned."""
-        rest = []
+    def _isolate(
+        self, judging: Filter, batch: list[Candidate], found: dict[int, Drop], error: str
+    ) -> tuple[list[Candidate], list[Drop | None]]:
+        """Drop the candidates a broken filter breaks on as ``filter_error``; return the others, with its answer for each."""
+        rest, alone = [], []
         for item in batch:
-            answers, own = contain(lambda item=item: list(judging.check([item])))  # type: ignore[misc]
-            if answers is None or len(answers) != 1:
+            answers, own = ask(judging, [item])
+            if answers is None:
                 found[item.draw.index] = Drop("filter_error", f"{type(judging).__name__}: {own or error}")
             else:
                 rest.append(item)
-        return rest
+                alone += answers
+        return rest, alone
 
     def _gate(self, record: Record) -> Drop | None:
         """Refuse what is beyond a quota or beyond the number wanted."""
@@ -128,3 +130,17 @@ class Judge:
         if kept:
             for judging in self.filters.values():
                 contain(lambda judging=judging: judging.keep(kept))  # type: ignore[misc]
+
+
+def ask(judging: Filter, batch: Sequence[Candidate]) -> tuple[list[Drop | None] | None, str]:
+    """Return a filter's answers, or ``None`` and what is wrong: it raised, or did not give a drop or ``None`` for each."""
+    if not batch:
+        return [], ""
+    answers, error = contain(lambda: list(judging.check(batch)))
+    if answers is None:
+        return None, error
+    if len(answers) != len(batch):
+        return None, f"{len(answers)} answers for {len(batch)} candidates"
+    if strange := [a for a in answers if not (a is None or isinstance(a, Drop))]:
+        return None, f"check must return a Drop or None for each candidate, got {strange[0]!r}"
+    return answers, ""

@@ -72,9 +72,9 @@ class Prompt:
         known = set(known)
         used: set[str] = set()
         for part, text in self.texts().items():
-            known |= {"seed", "answer"} if part.startswith("shot") else set()
             tree = ENVIRONMENT.parse(text)
-            used |= meta.find_undeclared_variables(tree) - optional_variables(tree)
+            offered = {"seed", "answer"} if part.startswith("shot") else set()
+            used |= meta.find_undeclared_variables(tree) - optional_variables(tree) - offered
         return [f"{name}{nearest(name, known)}" for name in sorted(used - known)]
 
     def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -151,13 +151,16 @@ def parse(text: str, *, name: str) -> Prompt:
         facts = yaml.safe_load(head) or {}
     except yaml.YAMLError as error:
         raise RecipeError([f"prompt {name}: the front matter is not valid YAML: {error}"]) from error
+    if not isinstance(facts, dict):
+        raise RecipeError([f"prompt {name}: the front matter must be a mapping of keys, got {str(facts)[:60]!r}"])
     allowed = {"name", "system", "shot", "purpose", "variables", "example"}
     wrong = [unknown(f"prompt {name}: front matter", key, allowed) for key in facts if key not in allowed]
     if wrong:
         raise RecipeError(wrong)
     if set(facts.get("shot") or {}) not in (set(), {"user", "assistant"}):
         raise RecipeError([f"prompt {name}: shot must have the keys user and assistant, got {sorted(facts['shot'])}"])
-    return Prompt(**{"name": name, "body": body} | facts)
+    given: dict[str, Any] = {"name": name, "body": body, **facts}
+    return Prompt(**given)
 
 
 def checked(prompt: Prompt, place: str) -> Prompt:

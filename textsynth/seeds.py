@@ -5,6 +5,7 @@ Choosing depends only on the generator it is given and on how often each seed wa
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -64,7 +65,8 @@ class SeedPool:
         pool = self._open
         if self.match:
             same = [at for at in self._by_key.get(self._key(attributes), ()) if self._free(at)]
-            rest = [] if len(same) >= self.spec.shots else [at for at in self._open if at not in set(same)]
+            taken = set(same)
+            rest = [] if len(same) >= self.spec.shots else [at for at in self._open if at not in taken]
             chosen = self._pick(random, same) + self._pick(random, rest, self.spec.shots - len(same))
         else:
             chosen = self._pick(random, pool)
@@ -122,8 +124,8 @@ class SeedPool:
 
     def _use(self, at: int) -> None:
         self._uses[at] += 1
-        if not self._free(at):
-            self._open = [other for other in self._open if other != at]
+        if self._uses[at] == self.spec.max_uses:
+            del self._open[bisect_left(self._open, at)]
 
 
 def load(spec: SeedSpec, schema: RecordSchema, attributes: Sequence[str], folder: Path, *, whole: bool) -> list[Seed]:

@@ -140,5 +140,5 @@ def largest_remainder(shares: Mapping[Any, float], total: int) -> dict[Any, int]
 
 
 def key(value: Any) -> Hashable:
-    """Return something that can be counted for a JSON value; ``True`` and ``1`` stay apart."""
-    return value if isinstance(value, str) else repr(value)
+    """Return something that can be counted for a JSON value; ``True``, ``1`` and ``"1"`` stay apart."""
+    return value if isinstance(value, str) else (repr(value),)

@@ -6,6 +6,7 @@ Values are taken as they are; a CSV's strings are read as the types of a record 
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,11 +31,7 @@ def read(source: str, *, folder: Path, place: str, split: str = "train", limit: 
         raise RecipeError([f"{place}: no such file: {source!r} (looked in {folder})"])
     else:
         rows = read_hub(source, split, place=place)
-    found: list[Row] = []
-    for row in rows:
-        if limit is not None and len(found) >= limit:
-            break
-        found.append(row)
+    found = list(itertools.islice(rows, limit))
     if not found:
         raise RecipeError([f"{place}: {source!r} holds no rows"])
     return found
@@ -51,7 +48,10 @@ def read_path(path: Path, *, place: str) -> Iterator[Row]:
             yield from read_file(file, place=place)
     else:
         for file in sorted(p for p in path.rglob("*") if p.suffix in {".txt", ".md", ".rst"}):
-            yield {"text": file.read_text(), "path": str(file.relative_to(path))}
+            try:
+                yield {"text": file.read_text(encoding="utf-8-sig"), "path": str(file.relative_to(path))}
+            except (ValueError, OSError) as error:
+                raise RecipeError([f"{place}: {file}: {error}"]) from error
 
 
 def read_file(path: Path, *, place: str) -> Iterator[Row]:
@@ -67,7 +67,7 @@ def read_file(path: Path, *, place: str) -> Iterator[Row]:
         raise RecipeError([f"{place}: cannot read {path.name!r}: the ending must be one of {', '.join(SUFFIXES)}"])
     try:
         yield from readers[path.suffix](path)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, csv.Error) as error:
         raise RecipeError([f"{place}: {path}: {error}"]) from error
 
 

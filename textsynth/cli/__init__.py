@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("index", type=int)
     one = add("show", "sum up a run: counts by reason, tokens, some records")
     one.add_argument("run", type=Path)
-    one.add_argument("-n", "--records", type=int, default=5, metavar="N", help="records to show")
+    one.add_argument("-n", "--records", type=whole, default=5, metavar="N", help="records to show")
     one = add("export", "write a run's records as a Hugging Face dataset")
     one.add_argument("run", type=Path)
     one.add_argument("--to", type=Path, metavar="FOLDER", help="default: the recipe's export.folder")
@@ -104,12 +104,17 @@ def add_run_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--json", action="store_true", help="progress and result as JSON lines on standard output")
 
 
-def positive(text: str) -> int:
-    """Read a number above 0."""
+def whole(text: str, least: int = 0) -> int:
+    """Read a whole number of ``least`` or more."""
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {value}")
+    if value < least:
+        raise argparse.ArgumentTypeError(f"must be {least} or more, got {value}")
     return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
+    return whole(text, least=1)
 
 
 def preload_openmp(arguments: Sequence[str]) -> None:

@@ -223,7 +223,7 @@ class Patience:
 
     - below 16 answers seen: 600 s;
     - when a request sent later has been answered already: max(1 s, 3 x the slowest of the last 256);
-    - when none has (the whole server may be pausing): max(5 s, 10 x the slowest).
+    - when none has (the whole server may be pausing): max(5 s, 5 x the slowest).
 
     It is asked again and again while a request is under way: one lost in the first second of a run is found as soon as
     16 others have come back. Each loss of the same request doubles its limit.
@@ -255,7 +255,7 @@ class Patience:
         if size not in slowest:
             return self.UNKNOWN
         overtaken = self._seen[size].last_sent > sent
-        seconds = max(1.0, 3 * slowest[size]) if overtaken else max(5.0, 10 * slowest[size])
+        seconds = max(1.0, 3 * slowest[size]) if overtaken else max(5.0, 5 * slowest[size])
         return seconds * float(2**losses)
 
 

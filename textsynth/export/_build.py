@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -54,7 +54,7 @@ def to_dataset(
     with disk_errors(folder):
         columns = form.layout(schema).columns
         undealt = folder / "rows.arrow"
-        count = write_rows(undealt, form.rows(records, schema), to_features(columns).arrow_schema)
+        count = write_rows(undealt, form.rows(records, schema), to_features(columns).arrow_schema, form.fields(schema))
         if not count:
             raise ExportError(
                 "export: no record was accepted, so there is no dataset to write",
@@ -102,29 +102,29 @@ def assign(sizes: Mapping[str, int], seed: int) -> Any:
     return assigned
 
 
-def write_rows(file: Path, rows: Iterator[Record], schema: Any) -> int:
-    """Write rows to an Arrow stream and return their number."""
+def write_rows(file: Path, rows: Iterator[Record], schema: Any, fields: Collection[str]) -> int:
+    """Write rows to an Arrow stream and return their number; ``fields`` are those of the record, for messages."""
     import pyarrow
 
     count = 0
     with pyarrow.OSFile(str(file), "wb") as sink, pyarrow.ipc.new_stream(sink, schema) as writer:
         while chunk := list(islice(rows, CHUNK)):
-            writer.write_batch(to_batch(chunk, schema, count))
+            writer.write_batch(to_batch(chunk, schema, count, fields))
             count += len(chunk)
     return count
 
 
-def to_batch(chunk: Sequence[Record], schema: Any, first: int) -> Any:
+def to_batch(chunk: Sequence[Record], schema: Any, first: int, fields: Collection[str]) -> Any:
     """Return rows as a record batch; ``first`` is the number of the first row, for the message."""
     import pyarrow
 
     try:
         return pyarrow.RecordBatch.from_pylist(chunk, schema=schema)
     except (TypeError, ValueError, OverflowError) as error:
-        raise find_misfit(chunk, schema, first, error) from error
+        raise find_misfit(chunk, schema, first, fields) or error from error
 
 
-def find_misfit(chunk: Sequence[Record], schema: Any, first: int, error: Exception) -> ExportError:
+def find_misfit(chunk: Sequence[Record], schema: Any, first: int, fields: Collection[str]) -> ExportError | None:
     """Find the value that Arrow refused: the first row, and its column, that cannot be written alone."""
     import pyarrow
 
@@ -133,8 +133,8 @@ def find_misfit(chunk: Sequence[Record], schema: Any, first: int, error: Excepti
             try:
                 pyarrow.array([row[column.name]], column.type)
             except (TypeError, ValueError, OverflowError) as refused:
-                return does_not_fit(number, column.name, str(refused), schema.names)
-    return ExportError(f"records {first} to {first + len(chunk) - 1}: {error}")
+                return does_not_fit(number, column.name, str(refused), fields, schema.names)
+    return None
 
 
 def with_seen_labels(columns: Mapping[str, Shape], file: Path) -> dict[str, Shape]:

@@ -2,8 +2,8 @@
 
 A ``Shape`` is one column or one part of it, free of any library. What no Arrow column can hold exactly (values of
 different kinds, recursion, maps with free keys, tuples of different kinds, anything goes) becomes JSON text in a string
-column, and ``json_columns`` says which and why. It is text and not ``datasets.Json``: that type (datasets 5.2) rounds
-floats to ten decimals and changes integers from 2**64 on.
+column, and ``json_columns`` says which and why. It is text and not ``datasets.Json``: that type (datasets 5.2) changes
+about half of all floats, given as objects or as text, and returns a value with an integer from 2**64 on as a string.
 
 Dates and times stay strings: Arrow's timestamps would change their spelling, drop offsets, and come back as objects
 that JSON cannot write.

@@ -73,17 +73,18 @@ class Form(ABC):
             try:
                 yield encode(layout.row(whole))
             except Misfit as misfit:
-                raise does_not_fit(number, misfit.path, misfit.rule, fields) from None
+                raise does_not_fit(number, misfit.path, misfit.rule, fields, layout.columns) from None
 
 
-def does_not_fit(number: int, path: str, rule: str, fields: Collection[str]) -> ExportError:
-    """Word the error for a value that its column cannot hold."""
-    name = path.split(".")[0].split("[")[0]
-    field = name if name in fields else EXTRA
-    return ExportError(
-        f"record {number}, {path}: {rule}",
-        hint=f"nothing is lost: export again with the option as_json: [{field}], which writes JSON text",
+def does_not_fit(number: int, path: str, rule: str, fields: Collection[str], columns: Collection[str]) -> ExportError:
+    """Word the error for a value that its column cannot hold: a field of the record, one beyond them, or a made column."""
+    name = next(
+        (known for known in (*fields, *columns) if path == known or path.startswith((f"{known}.", f"{known}["))), EXTRA
     )
+    hint = f"export again with the option as_json: [{name}], which writes JSON text"
+    if name in columns and name not in fields:
+        hint = f"{name} is made by the form: export again in the form records, with as_json for what does not fit there"
+    return ExportError(f"record {number}, {path}: {rule}", hint=f"nothing is lost: {hint}")
 
 
 def gather(record: Record, columns: Mapping[str, Shape]) -> Record:

@@ -59,7 +59,7 @@ class Messages(Form):
 
         def row(record: Record) -> Record:
             messages = record.get(COLUMN) or []
-            if any(message.get("role") == "system" for message in messages[:1]):
+            if any(message and message.get("role") == "system" for message in messages[:1]):
                 return record
             return {**record, COLUMN: [{"role": "system", "content": system.render(record)}, *messages]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +68,11 @@ def write_fields(
     """
     constants = setting.constants(draw)
     record: Record = {**(known or {}), **constants}
-    missing = [name for name in setting.free_fields if name not in record]
+    free = [name for name in setting.free_fields if name not in record]
+    missing = free
     failure: Drop | None = None
     for attempt in range(setting.repairs + 1 if missing else 0):
-        fresh = attempt == 0 or len(missing) == len(setting.free_fields)
+        fresh = attempt == 0 or len(missing) == len(free)
         asked = messages if fresh else ask_again(messages, record, missing, failure)
         done = yield Request(
             draw.index,
@@ -82,7 +83,7 @@ def write_fields(
         )
         parsed = parse(done)
         record.update({name: value for name, value in parsed.fields.items() if name in missing})
-        failure, missing = judge(setting, record, constants, parsed)
+        failure, missing = judge(setting, record, constants, parsed, free)
         if not missing:
             break
         for name in missing:
@@ -94,14 +95,15 @@ def write_fields(
     return Candidate(draw, {name: record[name] for name in setting.schema.properties if name in record})
 
 
-def judge(setting: Setting, record: Record, constants: Record, parsed: Parsed) -> tuple[Drop | None, list[str]]:
-    """Return what is wrong with the record so far and which free fields must be written again."""
+def judge(
+    setting: Setting, record: Record, constants: Record, parsed: Parsed, free: Sequence[str]
+) -> tuple[Drop | None, list[str]]:
+    """Return what is wrong with the record so far and which of the ``free`` fields must be written again."""
     if parsed.problem and parsed.problem.reason == "engine_error":
-        return parsed.problem, list(setting.free_fields)
+        return parsed.problem, list(free)
     problems = setting.schema.problems(record, constants)
     if parsed.problem is None and not problems:
         return None, []
-    free = setting.free_fields
     absent = [name for name in free if name not in record and name in setting.schema.required]
     failed = {p.field for p in problems}
     bad = list(free) if failed - set(free) else [name for name in free if name in failed or name in absent]

@@ -31,12 +31,14 @@ class Abilities:
         unwritable: characters that a pattern must not ask for, because it is matched against the text of the JSON.
         longest: the largest count it takes in ``{n,m}`` of a pattern.
         endless_decimals: whether a number may go on after the point until the tokens run out.
+        key_patterns: how many ``patternProperties`` it follows in one object.
     """
 
     keywords: frozenset[str]
     unwritable: Ranges = ()
     longest: int = 10**6
     endless_decimals: bool = True
+    key_patterns: int = 100
 
 
 ABILITIES: dict[Backend, Abilities] = {
@@ -50,6 +52,7 @@ ABILITIES: dict[Backend, Abilities] = {
         unwritable=ESCAPED,
         longest=128,
         endless_decimals=False,
+        key_patterns=1,
     ),
     "outlines": Abilities(keywords=BASIC, unwritable=ESCAPED),
 }

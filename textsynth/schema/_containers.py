@@ -21,8 +21,18 @@ MOST_ITEMS, MOST_PROPERTIES, LONGEST_KEY = 8, 6, 40
 ANY_KEY = r"^[^\x00-\x1f\x7f]{1,40}$"
 
 
+def closed(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema with ``unevaluated...: false`` said as ``additionalProperties`` or ``items``, where these are absent.
+
+    Right as soon as everything that stands beside it is in the same schema.
+    """
+    extras = (("unevaluatedProperties", "additionalProperties"), ("unevaluatedItems", "items"))
+    return {**{extra: False for key, extra in extras if flat.get(key) is False}, **flat}
+
+
 def object_schema(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> Schema:
     """Return the plain form of an object: of named properties and no others, or of keys that the model chooses."""
+    flat = closed(flat)
     least, most = flat.get("minProperties", 0), flat.get("maxProperties")
     given = described(flat)
     if (most is not None and most < max(least, len(flat.get("required", ())))) or (
@@ -32,27 +42,54 @@ def object_schema(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> S
     named = names_listed(rewriting, flat, path) if not given else []
     if named:
         given = dict.fromkeys(named, flat.get("additionalProperties", True))
+        flat = {**flat, "additionalProperties": False}
     made = of_names(rewriting, flat, given, path) if given else of_keys(rewriting, flat, path)
+    if "properties" in made and made["additionalProperties"] is False:
+        return counted(rewriting, flat, made, path)
     for key in ("minProperties", "maxProperties"):
         if key in flat:
             limit(rewriting, made, key, flat[key], path)
     return made
 
 
-def limit(rewriting: Rewriting, made: Schema, key: str, value: int, path: str) -> None:
-    """Keep a bound on the number of properties where the decoder can, and where it says something."""
-    names, required = made.get("properties", {}), made.get("required", [])
-    idle = bool(names) and (value >= len(names) if key == "maxProperties" else value <= len(required))
-    if idle and "additionalProperties" in made and made["additionalProperties"] is False:
-        rewriting.notes.find(path, key, "enforced")
-    elif key not in rewriting.can.keywords:
-        rewriting.notes.find(path, key, "checked", f"{rewriting.backend} does not enforce it")
-    else:
-        made[key] = value
-        repeats = key == "minProperties" and not names and value > 1
-        rewriting.notes.find(
-            path, key, "checked" if repeats else "enforced", "a key may be written twice" if repeats else ""
+def counted(rewriting: Rewriting, flat: Mapping[str, Any], made: Schema, path: str) -> Schema:
+    """Keep to the number of properties of a closed object; decoders can only count to one that is not required.
+
+    So as many as needed are made required, and no more are offered than are allowed.
+    """
+    names, required = list(made["properties"]), list(made.get("required", ()))
+    least, most = flat.get("minProperties", 0), flat.get("maxProperties", len(names))
+    spare = [name for name in names if name not in required]
+    if least > len(names):
+        raise Impossible(path, "minProperties", f"{least} properties are asked for and {len(names)} can be written")
+    one = 1 if "minProperties" in rewriting.can.keywords else 0
+    raised = max(0, least - len(required) - (one if least < len(names) else 0))
+    required, spare = required + spare[:raised], spare[raised:]
+    room = most - len(required)
+    dropped = spare[room:] if room < len(spare) and not (one and room == 1) else []
+    if raised or dropped:
+        rewriting.notes.bound(
+            path, "required", f"written: {', '.join(required)}; left out: {', '.join(dropped) or 'none'}"
         )
+    made["properties"] = {name: part for name, part in made["properties"].items() if name not in dropped}
+    made |= {"required": required} if required else {}
+    made |= {"minProperties": least} if least > len(required) else {}
+    made |= {"maxProperties": most} if most < len(made["properties"]) else {}
+    for key in ("minProperties", "maxProperties"):
+        if key in flat:
+            rewriting.notes.find(path, key, "enforced")
+    return made
+
+
+def limit(rewriting: Rewriting, made: Schema, key: str, value: int, path: str) -> None:
+    """Keep a bound on the number of keys that the model chooses, where the decoder can."""
+    if key not in rewriting.can.keywords:
+        rewriting.notes.find(path, key, "checked", f"{rewriting.backend} does not enforce it")
+        return
+    made[key] = value
+    repeats = key == "minProperties" and value > 1 + len(made.get("properties", ()))
+    note = "a key may be written twice" if repeats else ""
+    rewriting.notes.find(path, key, "checked" if repeats else "enforced", note)
 
 
 def described(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,11 +133,15 @@ def close(rewriting: Rewriting, flat: Mapping[str, Any], made: Schema, path: str
     """Allow no other keys, unless so many are asked for that some must be invented."""
     made["additionalProperties"] = False
     open_ended = flat.get("additionalProperties", True) is not False and not flat.get("patternProperties")
-    if flat.get("minProperties", 0) > len(made["properties"]) and "minProperties" in rewriting.can.keywords:
-        if not open_ended:
-            raise Impossible(path, "minProperties", "more properties are asked for than are allowed")
+    if flat.get("minProperties", 0) > len(made["properties"]):
+        if not open_ended or "minProperties" not in rewriting.can.keywords:
+            raise Impossible(
+                path, "minProperties", "more properties are asked for than are allowed, or can be invented"
+            )
         made["additionalProperties"] = rewriting.rewrite(flat.get("additionalProperties", True), f"{path}.*")
         made["required"] = list(made["properties"])
+        if "propertyNames" in flat:
+            rewriting.notes.find(path, "propertyNames", "checked", "names of further keys are not enforced")
         if "maxProperties" not in flat and "maxProperties" in rewriting.can.keywords:
             made["maxProperties"] = flat["minProperties"]
         rewriting.notes.bound(path, "required", "every named property, because minProperties asks for more")
@@ -165,20 +206,26 @@ def key_groups(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> list
 
 
 def disjoint(rewriting: Rewriting, wanted: list[tuple[Node | None, Any]], path: str) -> list[tuple[Node, Schema]]:
-    """Return those kinds of keys that differ in their first character, each short enough."""
-    found: list[tuple[Node, Schema]] = []
-    most = 1 if rewriting.backend == "xgrammar" else len(wanted)
+    """Return those kinds of keys that differ in their first character, each short enough.
+
+    A kind that could be confused with others is not written; what it asks for is asked of these others too.
+    """
+    kept: list[tuple[Node, Any]] = []
     for node, part in wanted:
         key = fit(node, 1, LONGEST_KEY) if node is not None else None
-        clash = key is None or any(chars.overlap(starts(key), starts(other)) for other, _ in found)
-        if clash or len(found) == most or key is None:
-            rewriting.notes.bound(path, "patternProperties", "only keys that no other pattern could match")
+        alike = [key is None or chars.overlap(starts(key), starts(other)) for other, _ in kept]
+        if key is not None and not any(alike):
+            kept.append((key, part))
             continue
+        rewriting.notes.bound(path, "patternProperties", "only keys that no other pattern could match")
+        kept = [(k, both_of(p, part) if same else p) for (k, p), same in zip(kept, alike, strict=True)]
+    found: list[tuple[Node, Schema]] = []
+    for key, part in kept:
         try:
             found.append((key, rewriting.rewrite(part, f"{path}.*")))
         except Impossible as error:
             rewriting.notes.left_out(error, "no such key")
-    return found
+    return found[: rewriting.can.key_patterns]
 
 
 def name_form(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> Node | None:
@@ -208,6 +255,7 @@ def name_form(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> Node 
 
 def array_schema(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> Schema:
     """Return the plain form of an array, with an end."""
+    flat = closed(flat)
     least, most = flat.get("minItems", 0), flat.get("maxItems")
     flat, least = with_contained(rewriting, flat, least, path)
     if most is not None and least > most:
@@ -268,8 +316,7 @@ def first_items(rewriting: Rewriting, flat: Mapping[str, Any], least: int, path:
 
 def rest_items(rewriting: Rewriting, flat: Mapping[str, Any], *, needed: bool, path: str) -> Schema | Literal[False]:
     """Rewrite the items after the named ones; where nothing can be written for one, the array stays short."""
-    default = not flat.get("prefixItems") and flat.get("unevaluatedItems") is not False
-    given = flat.get("items", default or needed)
+    given = flat.get("items", needed or not flat.get("prefixItems"))
     if given is False or flat.get("maxItems") == 0:
         return False
     try:

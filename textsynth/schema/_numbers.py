@@ -61,7 +61,7 @@ def number_schema(rewriting: Rewriting, flat: Mapping[str, Any], kind: str, path
     if inside.count <= MOST_LISTED and (kind == "integer" or step):
         if step:
             rewriting.notes.find(path, "multipleOf", "enforced")
-        return closed(inside.values())
+        return one_of(inside.values())
     made: Schema = {"type": kind}
     if "minimum" not in rewriting.can.keywords:
         for key in (*LIMITS, "multipleOf"):
@@ -122,6 +122,6 @@ def plain(value: Fraction) -> int | float:
     return int(value) if value.denominator == 1 else float(value)
 
 
-def closed(values: list[Any]) -> Schema:
+def one_of(values: list[Any]) -> Schema:
     """Return the schema of a closed set of values."""
     return {"const": values[0]} if len(values) == 1 else {"enum": values}

@@ -15,12 +15,12 @@ from textsynth.errors import SchemaError
 from textsynth.schema._backends import ABILITIES, Backend
 from textsynth.schema._compile import compile_schema
 from textsynth.schema._conditions import CONDITION, unions_for
-from textsynth.schema._containers import array_schema, object_schema
+from textsynth.schema._containers import array_schema, closed, object_schema
 from textsynth.schema._decoding import Impossible, Notes, Schema
 from textsynth.schema._exclusive import excludes
 from textsynth.schema._keywords import ABOUT, ANNOTATIONS, BY_TYPE, KEYWORDS
 from textsynth.schema._merge import merge
-from textsynth.schema._numbers import closed, number_schema
+from textsynth.schema._numbers import number_schema, one_of
 from textsynth.schema._references import follow
 from textsynth.schema._room import Room
 from textsynth.schema._strings import string_schema
@@ -76,7 +76,8 @@ class Rewriting:
                 raise Impossible(path, keyword, "nothing is allowed here")
             lost: list[str] = []
             if isinstance(member, Mapping):
-                flat, lost = merge(flat, closed_member(self.flatten(member, path)))
+                inner = self.flatten(member, path)
+                flat, lost = merge(flat, inner if keyword == BOTH else closed(inner))
             for key in lost:
                 self.notes.find(path, key, "checked", "said twice, differently")
             if keyword != BOTH:
@@ -174,7 +175,7 @@ class Rewriting:
             raise Impossible(path, "enum", "no value of the set is allowed by the other keywords")
         for key in rest | {key: None for key in ("enum",) if key in flat}:
             self.notes.find(path, key, "enforced")
-        return closed(values)
+        return one_of(values)
 
     def _conditions(self, flat: Schema, path: str) -> list[Schema]:
         """Return conditions as unions where that is exact and small; the others are left to the check."""
@@ -286,11 +287,3 @@ def union_size(flat: Mapping[str, Any]) -> int:
         for key in ("anyOf", "oneOf"):
             size *= max(1, len(member.get(key, ())))
     return size
-
-
-def closed_member(flat: Schema) -> Schema:
-    """Return a member of ``allOf`` with its own ``unevaluated...: false`` in terms that can be merged."""
-    for key, extra in (("unevaluatedProperties", "additionalProperties"), ("unevaluatedItems", "items")):
-        if flat.get(key) is False:
-            flat = {extra: False, **{k: v for k, v in flat.items() if k != key}}
-    return flat

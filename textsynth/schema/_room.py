@@ -75,7 +75,7 @@ class Room:
         inside += [(part, 1) for part in schema.get("prefixItems", ())]
         more = max(1, schema.get("maxItems", 1) - len(schema.get("prefixItems", ())))
         inside += [(schema[key], n) for key, n in (("items", more), ("additionalProperties", keys)) if key in schema]
-        return [(part, count) for part, count in inside if isinstance(part, dict)]
+        return [(part, max(1, count)) for part, count in inside if isinstance(part, dict)]
 
     def _cost(self, schema: Schema, definitions: dict[str, Schema]) -> int:
         """Return the characters of the longest text of a schema, open strings left out."""

@@ -1,0 +1,186 @@
+"""Verdicts: every drop has a reason and a culprit that stands, quotas are a gate, a broken filter costs only what it breaks on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from textsynth.filters import Filter, drop
+from textsynth.judge import Judge
+from textsynth.records import Candidate, Draw, Drop
+
+
+def candidate(index: int, record: dict[str, Any] | None, failure: Drop | None = None) -> Candidate:
+    return Candidate(Draw(index, 0, {}, (), index), record, failure)
+
+
+def batch(*texts: str) -> list[Candidate]:
+    return [candidate(i, {"text": text}) for i, text in enumerate(texts)]
+
+
+@dataclass
+class Repeats(Filter):
+    """Drops a text whose first letter was kept before or stands earlier in the batch."""
+
+    def __post_init__(self) -> None:
+        self.kept: dict[str, int] = {}
+
+    def check(self, batch: Sequence[Candidate]) -> list[Drop | None]:
+        first: dict[str, int] = {}
+        found: list[Drop | None] = []
+        for item in batch:
+            letter = item.record["text"][0]
+            known = self.kept.get(letter, first.get(letter))
+            first.setdefault(letter, item.draw.index)
+            found.append(None if known is None else drop("same letter", score=1.0, culprit=str(known)))
+        return found
+
+    def keep(self, batch: Sequence[Candidate]) -> None:
+        for item in batch:
+            self.kept.setdefault(item.record["text"][0], item.draw.index)
+
+
+@dataclass
+class Bad(Filter):
+    """Drops texts with an exclamation mark."""
+
+    def check(self, batch: Sequence[Candidate]) -> list[Drop | None]:
+        return [drop("shouted") if "!" in item.record["text"] else None for item in batch]
+
+
+@dataclass
+class Answers(Filter):
+    """Answers whatever a function says."""
+
+    say: Callable[[Sequence[Candidate]], Any]
+
+    def check(self, batch: Sequence[Candidate]) -> Any:
+        return self.say(batch)
+
+
+def judge(*, records: int = 100, quotas: Any = None, **filters: Filter) -> Judge:
+    return Judge(filters=filters, records=records, quotas=quotas or {})
+
+
+def reasons(verdicts) -> list[str]:
+    return [v.drop.reason if v.drop else "kept" for v in verdicts]
+
+
+def test_every_candidate_gets_one_verdict_in_order():
+    items = [candidate(3, None, Drop("truncated", "cut")), *batch("a!", "b"), candidate(9, None)]
+    verdicts = judge(bad=Bad()).judge(items)
+    assert [v.candidate for v in verdicts] == items
+    assert reasons(verdicts) == ["truncated", "bad", "kept", "no_record"]
+    assert verdicts[0].drop.detail == "cut" and verdicts[1].drop.detail == "shouted"
+
+
+def test_the_first_filter_that_objects_gives_the_reason():
+    assert reasons(judge(bad=Bad(), repeats=Repeats()).judge(batch("a", "a!"))) == ["kept", "bad"]
+    assert reasons(judge(repeats=Repeats(), bad=Bad()).judge(batch("a", "a!"))) == ["kept", "repeats"]
+
+
+def test_a_filter_may_name_its_own_reason():
+    own = Answers(lambda items: [Drop("policy", "no") for _ in items])
+    assert reasons(judge(own=own).judge(batch("a"))) == ["policy"]
+
+
+def test_a_candidate_whose_culprit_a_later_filter_drops_is_judged_again():
+    verdicts = judge(repeats=Repeats(), bad=Bad()).judge(batch("a!", "ab", "ac"))
+    assert reasons(verdicts) == ["bad", "kept", "repeats"]
+    assert verdicts[2].drop.culprit == "1", "the culprit stands in the dataset"
+
+
+def test_a_chain_of_dropped_culprits_ends_with_the_first_that_stands():
+    verdicts = judge(repeats=Repeats(), bad=Bad()).judge(batch("a1!", "a2!", "a3!", "a4", "a5", "b"))
+    assert reasons(verdicts) == ["bad", "bad", "bad", "kept", "repeats", "kept"]
+    assert verdicts[4].drop.culprit == "3"
+
+
+def test_a_culprit_beyond_its_quota_is_no_culprit():
+    made = judge(quotas={"label": {"x": 0, "y": 2}}, repeats=Repeats())
+    items = [candidate(0, {"text": "a", "label": "x"}), candidate(1, {"text": "a", "label": "y"})]
+    assert reasons(made.judge(items)) == ["quota", "kept"]
+
+
+def test_what_was_kept_before_is_remembered_and_restored():
+    made, resumed = judge(repeats=Repeats()), judge(repeats=Repeats())
+    kept = [v.candidate for v in made.judge(batch("a", "b")) if v.kept]
+    resumed.restore(kept)
+    later = [candidate(5, {"text": "bc"}), candidate(6, {"text": "c"})]
+    assert resumed.judge(later) == made.judge(later)
+    assert resumed.kept == made.kept == 3
+
+
+def test_filters_that_only_blame_each_other_come_to_an_end():
+    others = {0: "1", 1: "0", 2: "2"}
+    blame = Answers(lambda items: [drop("x", culprit=others[i.draw.index]) for i in items])
+    assert reasons(judge(blame=blame).judge(batch("a", "b", "c"))) == ["blame"] * 3
+
+
+def test_quotas_are_a_gate_and_nothing_passes_a_full_one():
+    made = judge(records=3, quotas={"label": {"x": 1, "y": 2}})
+    labels = ["x", "x", "y", "z", "y", "y"]
+    verdicts = made.judge([candidate(i, {"label": value}) for i, value in enumerate(labels)])
+    assert reasons(verdicts) == ["kept", "quota", "kept", "quota", "kept", "surplus"]
+    assert "label = 'x'" in verdicts[1].drop.detail
+    assert made.complete and made.kept == 3
+
+
+def test_true_and_one_are_different_quota_values():
+    made = judge(records=2, quotas={"v": {True: 1, 0: 1}})
+    assert reasons(made.judge([candidate(0, {"v": 1}), candidate(1, {"v": True}), candidate(2, {"v": 0})])) == [
+        "quota",
+        "kept",
+        "kept",
+    ]
+
+
+def test_what_comes_after_the_last_record_is_surplus():
+    made = judge(records=2)
+    assert reasons(made.judge(batch("a", "b", "c"))) == ["kept", "kept", "surplus"]
+    assert reasons(made.judge([candidate(7, {"text": "d"})])) == ["surplus"]
+
+
+# --- broken filters --------------------------------------------------------------------------------------------------
+
+
+def raises_on_x(items):
+    return [None for item in items if not 1 // ("x" not in item.record["text"])] or [None] * len(items)
+
+
+@pytest.mark.parametrize(
+    ("say", "expected"),
+    [
+        pytest.param(raises_on_x, ["kept", "filter_error", "kept", "kept"], id="raises on one"),
+        pytest.param(
+            lambda items: [drop("bad") if "y" in i.record["text"] else None for i in items if "x" not in i.record["text"]],
+            ["kept", "filter_error", "own", "kept"],
+            id="no answer for one",
+        ),
+        pytest.param(lambda items: [None], ["kept"] * 4, id="one answer whatever is asked"),
+        pytest.param(lambda items: [], ["filter_error"] * 4, id="no answers"),
+        pytest.param(lambda items: None, ["filter_error"] * 4, id="None"),
+        pytest.param(lambda items: 1 / 0, ["filter_error"] * 4, id="always raises"),
+        pytest.param(lambda items: [True for _ in items], ["filter_error"] * 4, id="answers of another kind"),
+        pytest.param(
+            lambda items: 1 / 0 if len(items) > 1 else [drop("odd") if "y" in i.record["text"] else None for i in items],
+            ["kept", "kept", "own", "kept"],
+            id="breaks on batches, answers one by one",
+        ),
+    ],
+)
+def test_a_broken_filter_costs_only_the_candidates_it_breaks_on(say, expected):
+    verdicts = judge(own=Answers(say)).judge(batch("a", "x", "y", "z"))
+    assert reasons(verdicts) == expected
+    for verdict in verdicts:
+        if verdict.drop and verdict.drop.reason == "filter_error":
+            assert verdict.drop.detail.startswith("Answers: ")
+
+
+def test_other_filters_still_judge_what_a_broken_one_leaves():
+    verdicts = judge(own=Answers(raises_on_x), bad=Bad()).judge(batch("a!", "x", "b"))
+    assert reasons(verdicts) == ["bad", "filter_error", "kept"]
+    assert "ZeroDivisionError" in verdicts[1].drop.detail

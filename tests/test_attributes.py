@@ -56,7 +56,10 @@ def test_other_ranges_stay_between_the_ends():
 
 
 @given(
-    low=st.integers(-50, 50), steps=st.integers(0, 40), step=st.sampled_from([1, 2, 5, 0.1, 0.25, 0.05]), at=st.integers()
+    low=st.integers(-50, 50),
+    steps=st.integers(0, 40),
+    step=st.sampled_from([1, 2, 5, 0.1, 0.25, 0.05]),
+    at=st.integers(),
 )
 def test_steps_start_at_the_low_end_and_never_pass_the_high_one(low, steps, step, at):
     high = low + steps * step

@@ -156,7 +156,9 @@ def raises_on_x(items):
     [
         pytest.param(raises_on_x, ["kept", "filter_error", "kept", "kept"], id="raises on one"),
         pytest.param(
-            lambda items: [drop("bad") if "y" in i.record["text"] else None for i in items if "x" not in i.record["text"]],
+            lambda items: [
+                drop("bad") if "y" in i.record["text"] else None for i in items if "x" not in i.record["text"]
+            ],
             ["kept", "filter_error", "own", "kept"],
             id="no answer for one",
         ),
@@ -166,7 +168,9 @@ def raises_on_x(items):
         pytest.param(lambda items: 1 / 0, ["filter_error"] * 4, id="always raises"),
         pytest.param(lambda items: [True for _ in items], ["filter_error"] * 4, id="answers of another kind"),
         pytest.param(
-            lambda items: 1 / 0 if len(items) > 1 else [drop("odd") if "y" in i.record["text"] else None for i in items],
+            lambda items: (
+                1 / 0 if len(items) > 1 else [drop("odd") if "y" in i.record["text"] else None for i in items]
+            ),
             ["kept", "kept", "own", "kept"],
             id="breaks on batches, answers one by one",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from dataclasses import dataclass
 from random import Random
@@ -211,9 +212,7 @@ def test_largest_remainder_adds_up_and_is_never_off_by_one(wanted, total):
 def test_a_larger_share_never_gets_less(wanted, total):
     counts = largest_remainder(wanted, total)
     ranked = sorted(wanted, key=wanted.__getitem__)
-    assert all(
-        counts[low] <= counts[high] for low, high in zip(ranked, ranked[1:], strict=False) if wanted[low] < wanted[high]
-    )
+    assert all(counts[low] <= counts[high] for low, high in itertools.pairwise(ranked) if wanted[low] < wanted[high])
 
 
 def test_ties_go_to_the_earlier_value():

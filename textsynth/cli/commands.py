@@ -111,10 +111,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         folder = options.folder or Path("runs") / recipe.name
     made, _ = make(recipe, folder, options)
+    code = DONE if made.complete else LIMITED
+    made.close()
     if options.dry_run and options.folder is None:
-        made.close()
         shutil.rmtree(folder, ignore_errors=True)
-    return DONE if made.complete else LIMITED
+    return code
 
 
 def make(recipe: recipes.Recipe, folder: Path, options: argparse.Namespace) -> tuple[Run, list[str]]:
@@ -164,9 +165,10 @@ def preview(options: argparse.Namespace) -> int:
         show.records(made, options.records)
         show.summary(made, [], title="Preview")
         show.forecast(scaled, made)
+    code = DONE if made.complete else LIMITED
     made.close()
     shutil.rmtree(made.folder, ignore_errors=True)
-    return DONE if made.complete else LIMITED
+    return code
 
 
 def why(options: argparse.Namespace) -> int:

@@ -93,7 +93,9 @@ def test_schema_prints_json(capfd):
 
 
 def test_check_shows_what_is_enforced_and_what_was_added(here, capfd):
-    code, out, _ = called(capfd, "check", save(here, schema={"text": "str", "product": "str"}, quotas=None, export=None))
+    code, out, _ = called(
+        capfd, "check", save(here, schema={"text": "str", "product": "str"}, quotas=None, export=None)
+    )
     assert code == 0 and "ok tickets: 30 records from scripted" in out and "maxLength" in out
 
 
@@ -312,7 +314,9 @@ def test_diff_of_a_run_with_itself_and_with_another(run_folder, here, capfd):
 
 
 def test_export_to_another_place_in_other_files(run_folder, here, capfd):
-    code, out, _ = called(capfd, "export", str(run_folder), "--to", "again", "--format", "records", "--files", "parquet")
+    code, out, _ = called(
+        capfd, "export", str(run_folder), "--to", "again", "--format", "records", "--files", "parquet"
+    )
     assert code == 0 and "dataset: again" in out
     assert list((here / "again").rglob("*.parquet")) and not list((here / "again").rglob("*.jsonl"))
 

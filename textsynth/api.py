@@ -92,7 +92,9 @@ def preview(recipe: Source, *, records: int = 10, on_progress: OnProgress = None
     """Make a few records in a temporary folder, to look at and to forecast from (``textsynth.runs.forecast``)."""
     whole = read(recipe)
     quotas: dict[str, dict[Any, float]] = {
-        name: {value: n / whole.records for value, n in wanted.items()} if sum(wanted.values()) == whole.records else wanted
+        name: {value: n / whole.records for value, n in wanted.items()}
+        if sum(wanted.values()) == whole.records
+        else wanted
         for name, wanted in whole.quotas.items()
     }
     seeds = whole.seeds and whole.seeds.model_copy(update={"max_uses": None})

@@ -199,7 +199,10 @@ def written_out(recipe: Recipe, prompt: prompts.Prompt) -> dict[str, Any]:
 
 def drawn_attributes(recipe: Recipe, schema: RecordSchema) -> dict[str, Attribute]:
     """Return the attributes in order, those that quotas add included, checked among themselves and with the schema."""
-    drawn = dict(recipe.attributes)
+    only_quota = {
+        name: Choice(choices=tuple(q)) for name, q in recipe.quotas.items() if q and name not in recipe.attributes
+    }
+    drawn = {**only_quota, **recipe.attributes}
     found: list[str] = []
     for name, attribute in drawn.items():
         try:
@@ -211,8 +214,6 @@ def drawn_attributes(recipe: Recipe, schema: RecordSchema) -> dict[str, Attribut
     found += attributes.problems(drawn)
     if found:
         raise RecipeError(found)
-    for name, shares in recipe.quotas.items():
-        drawn.setdefault(name, Choice(choices=tuple(shares)))
     for name, attribute in drawn.items():
         if name in schema.properties:
             place = f"attributes.{name}" if name in recipe.attributes else f"quotas.{name}"
@@ -332,9 +333,15 @@ def load_prompt(recipe: Recipe, text: str) -> prompts.Prompt:
 
 def check_variables(recipe: Recipe, prompt: prompts.Prompt | None, names: Sequence[str], method: Method) -> None:
     """Refuse variables that a template uses and nothing gives: all of them, in one message per template."""
-    known = {*STANDARD_VARIABLES, *recipe.variables, *names, *method.variables()}
-    used = [*([prompt] if prompt else []), *(load_prompt(recipe, text) for text in method.templates())]
+    standard = {**STANDARD_VARIABLES, **method.variables()}
     wrong = [
+        f"{name}: templates know {name!r} as {standard[name]}; give the attribute or variable another name"
+        for name in dict.fromkeys([*recipe.variables, *names])
+        if name in standard
+    ]
+    known = {*standard, *recipe.variables, *names}
+    used = [*([prompt] if prompt else []), *(load_prompt(recipe, text) for text in method.templates())]
+    wrong += [
         f"prompt {item.name}: undefined variables: {', '.join(lost)}; defined: {', '.join(sorted(known))}"
         for item in used
         if (lost := item.undefined(known))
@@ -357,10 +364,12 @@ def fingerprint(
         data.pop(harmless, None)
     roles = {text: load_prompt(recipe, text).sha256 for text in method.templates()}
     shown = {key: value for key, value in data.get("seeds", {}).items() if key in SHOWING}
+    columns = [attribute.content() for attribute in recipe.attributes.values()]
     seed_rows = json.dumps([seed.row for seed in rows], ensure_ascii=False, default=str)
     return data | {
         "schema": json.loads(json.dumps(schema.document)),
         "prompt": {"name": prompt.name, **prompt.texts(), **roles},
         "seeds": shown | {"rows": len(rows), "hash": xxhash.xxh3_64_hexdigest(seed_rows.encode())},
+        "columns": xxhash.xxh3_64_hexdigest(json.dumps(columns, default=str).encode()),
         "adapter": recipe.engine.get("lora", ""),
     }

@@ -46,6 +46,10 @@ class Attribute(BaseModel, ABC):
     def resolve(self, folder: Path, place: str) -> None:
         """Read what lies in files (a dataset's column)."""
 
+    def content(self) -> list[Any]:
+        """Return what was read from files; it is part of what a run folder must not mix."""
+        return []
+
     def as_data(self) -> dict[str, Any]:
         """Return plain data that ``read`` reads back."""
         return self.model_dump(exclude_defaults=True)
@@ -163,6 +167,10 @@ class Column(Attribute):
         if not self._values:
             raise ValueError(f"{place}.column: {self.column!r} holds no values in {self.path!r}")
 
+    def content(self) -> list[Any]:
+        """Return the column."""
+        return self._values
+
     def draw(self, random: Random, drawn: Mapping[str, Any]) -> Any:
         """Return the value of a random row."""
         return random.choice(self._values)
@@ -194,6 +202,10 @@ class Conditional(Attribute):
             case.resolve(folder, f"{place}.cases.{value}")
         if self._otherwise:
             self._otherwise.resolve(folder, f"{place}.otherwise")
+
+    def content(self) -> list[Any]:
+        """Return the columns of every case."""
+        return [case.content() for case in self._every_case()]
 
     def draw(self, random: Random, drawn: Mapping[str, Any]) -> Any:
         """Return a value of the case that the other attribute's value selects."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from textsynth.filters import Filter
@@ -29,6 +30,8 @@ class Judge:
     def __init__(self, *, filters: Mapping[str, Filter], records: int, quotas: Mapping[str, Mapping[Any, int]]) -> None:
         self.filters, self.records = filters, records
         self.kept = 0
+        self.notes: list[str] = []
+        """What the user should know of filters that broke while remembering."""
         self._room: dict[str, Counter[Hashable]] = {
             name: Counter({key(value): count for value, count in counts.items()}) for name, counts in quotas.items()
         }
@@ -127,9 +130,10 @@ class Judge:
             room[key(record.get(name))] -= 1
 
     def _remember(self, kept: Sequence[Candidate]) -> None:
-        if kept:
-            for judging in self.filters.values():
-                contain(lambda judging=judging: judging.keep(kept))  # type: ignore[misc]
+        for name, judging in self.filters.items() if kept else ():
+            _, error = contain(partial(judging.keep, kept))
+            if error:
+                self.notes.append(f"filter {name} could not remember what was kept: {error}")
 
 
 def ask(judging: Filter, batch: Sequence[Candidate]) -> tuple[list[Drop | None] | None, str]:

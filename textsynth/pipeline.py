@@ -351,7 +351,7 @@ class Pipeline:
         status = self.engine.status()
         spent = {"seconds": now - self._started, "tokens": self._tokens - self._tokens_before, "busy": status.busy}
         self.ledger.set_fact("sessions", [*self._sessions, spent])
-        self.ledger.set_fact("engine_notes", status.notes)
+        self.ledger.set_fact("engine_notes", [*status.notes, *dict.fromkeys(self.judge.notes)])
         if status.facts:
             self.ledger.set_fact("engine", status.facts)
 

@@ -62,6 +62,10 @@ def read_named(value: Any) -> Any:
             "name": name,
             "options": options if isinstance(options, Mapping) else {"mode": options} if options else {},
         }
+    if isinstance(value, Mapping) and len(value) > 1 and "name" not in value:
+        raise ValueError(
+            f"one name per item: write {' and '.join(f'{{{name}: ...}}' for name in value)} as items of their own"
+        )
     return value
 
 

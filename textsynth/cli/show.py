@@ -63,7 +63,7 @@ def checked(parts: Parts) -> None:
         else f"by {recipe.engine_name}, if it does as {parts.decoding.backend} does"
     )
     out.print(f"   decoding {by}: {enforced} of {len(parts.decoding.findings)} schema keywords enforced while decoding")
-    rest = [f for f in (*parts.decoding.findings, *parts.decoding.bounds) if f.status != "enforced"]
+    rest = [*(f for f in parts.decoding.findings if f.status != "enforced"), *parts.decoding.bounds]
     if rest:
         table = grid("\nNot enforced while decoding, or added", "path", "keyword", "status", "note")
         for f in rest:

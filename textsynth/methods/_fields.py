@@ -26,7 +26,7 @@ class Parsed:
 
 
 def parse(done: Completion) -> Parsed:
-    """Read the JSON object in a completion; of a truncated or broken one, the fields that are surely whole."""
+    """Read the JSON object in a completion; of one that was cut, the fields that are surely whole."""
     if done.finish_reason == "error":
         return Parsed({}, Drop("engine_error", done.error))
     try:

@@ -13,6 +13,7 @@ from textsynth.errors import SchemaError
 from textsynth.schema._backends import CHOSEN_FROM, Backend
 from textsynth.schema._conditions import CONDITION
 from textsynth.schema._decoding import Decoding, Impossible, Schema
+from textsynth.schema._keywords import CLOSED
 from textsynth.schema._record import RecordSchema
 from textsynth.schema._rewrite import Rewriting
 
@@ -51,8 +52,7 @@ def constrain(
 def without_fields(rewriting: Rewriting, omit: frozenset[str]) -> Schema:
     """Return the decoding schema of what is left of a record without some of its fields."""
     flat = stripped(rewriting, rewriting.flatten(rewriting.root, "$"), omit)
-    made = rewriting.rewrite_flat({"type": "object", **flat, "additionalProperties": False}, "$")
-    return made
+    return rewriting.rewrite_flat({"type": "object", **flat, CLOSED: True}, "$")
 
 
 def stripped(rewriting: Rewriting, flat: Schema, omit: frozenset[str]) -> Schema:
@@ -60,7 +60,7 @@ def stripped(rewriting: Rewriting, flat: Schema, omit: frozenset[str]) -> Schema
     for key in (*CONDITION, "minProperties", "maxProperties", "propertyNames"):
         if key in flat:
             rewriting.notes.find("$", key, "checked", DRAWN)
-    gone = {*CONDITION, "minProperties", "maxProperties", "propertyNames", "patternProperties", "unevaluatedProperties"}
+    gone = {*CONDITION, "minProperties", "maxProperties", "propertyNames"}
     made = {key: value for key, value in flat.items() if key not in gone}
     made["properties"] = {name: part for name, part in flat.get("properties", {}).items() if name not in omit}
     made["required"] = [name for name in flat.get("required", ()) if name not in omit]

@@ -9,6 +9,7 @@ from textsynth.schema import _chars as chars
 from textsynth.schema._compile import compile_schema
 from textsynth.schema._decoding import Impossible, Schema
 from textsynth.schema._fit import fit, starts
+from textsynth.schema._keywords import CLOSED
 from textsynth.schema._merge import both_of
 from textsynth.schema._names import matching
 from textsynth.schema._regex import Node, write
@@ -27,18 +28,23 @@ def closed(flat: Mapping[str, Any]) -> dict[str, Any]:
     Right as soon as everything that stands beside it is in the same schema.
     """
     extras = (("unevaluatedProperties", "additionalProperties"), ("unevaluatedItems", "items"))
-    return {**{extra: False for key, extra in extras if flat.get(key) is False}, **flat}
+    made = {**{extra: False for key, extra in extras if flat.get(key) is False}, **flat}
+    return made | {"additionalProperties": False} if CLOSED in flat else made
 
 
 def object_schema(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> Schema:
     """Return the plain form of an object: of named properties and no others, or of keys that the model chooses."""
-    flat = closed(flat)
+    written, flat = flat, closed(flat)
     least, most = flat.get("minProperties", 0), flat.get("maxProperties")
     given = described(flat)
     if (most is not None and most < max(least, len(flat.get("required", ())))) or (
         not given and least and flat.get("additionalProperties") is False and not flat.get("patternProperties")
     ):
         raise Impossible(path, "minProperties", "more properties are asked for than are allowed")
+    for key in ("additionalProperties", "unevaluatedProperties", "patternProperties"):
+        if key in written:
+            more = bool(given) and written[key] is not False
+            rewriting.notes.find(path, key, "enforced", "no further keys are written" if more else "")
     named = names_listed(rewriting, flat, path) if not given else []
     if named:
         given = dict.fromkeys(named, flat.get("additionalProperties", True))
@@ -145,9 +151,6 @@ def close(rewriting: Rewriting, flat: Mapping[str, Any], made: Schema, path: str
         if "maxProperties" not in flat and "maxProperties" in rewriting.can.keywords:
             made["maxProperties"] = flat["minProperties"]
         rewriting.notes.bound(path, "required", "every named property, because minProperties asks for more")
-    for key in ("additionalProperties", "unevaluatedProperties", "patternProperties"):
-        if key in flat:
-            rewriting.notes.find(path, key, "enforced", "" if flat[key] is False else "no further keys are written")
 
 
 def names_allowed(rewriting: Rewriting, flat: Mapping[str, Any], names: list[str], path: str) -> Collection[str]:
@@ -170,7 +173,7 @@ def names_listed(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> li
 
 def of_keys(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> Schema:
     """Return an object with keys of the model's choice: few, short, and of kinds that cannot be confused."""
-    groups = key_groups(rewriting, flat, path)
+    groups = [] if CLOSED in flat else key_groups(rewriting, flat, path)
     made: Schema = {"type": "object"}
     if not groups:
         return {**made, "properties": {}, "additionalProperties": False}
@@ -192,9 +195,6 @@ def key_groups(rewriting: Rewriting, flat: Mapping[str, Any], path: str) -> list
     key_form = None if patterns else name_form(rewriting, flat, path)
     if not patterns and extra is not False:
         wanted = [(key_form, extra)]
-    for key in ("additionalProperties", "patternProperties", "unevaluatedProperties"):
-        if key in flat:
-            rewriting.notes.find(path, key, "enforced")
     if patterns and "propertyNames" in flat:
         rewriting.notes.find(path, "propertyNames", "checked", "decoding follows patternProperties")
     if patterns and "patternProperties" not in rewriting.can.keywords:

@@ -21,3 +21,7 @@ BY_TYPE = {
 ABOUT = {key: kind for kind, keys in reversed(BY_TYPE.items()) for key in keys}
 GENERAL = ("type", "enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "then", "else", "$ref")
 KEYWORDS = frozenset({*ABOUT, *GENERAL})
+
+BOTH, CLOSED = "$both", "$closed"
+OWN = frozenset({BOTH, CLOSED})
+"""Keywords of ours inside a rewriting, of which nothing is reported: like ``allOf``, and "no properties but these"."""

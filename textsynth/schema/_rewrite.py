@@ -18,15 +18,13 @@ from textsynth.schema._conditions import CONDITION, unions_for
 from textsynth.schema._containers import array_schema, closed, object_schema
 from textsynth.schema._decoding import Impossible, Notes, Schema
 from textsynth.schema._exclusive import excludes
-from textsynth.schema._keywords import ABOUT, ANNOTATIONS, BY_TYPE, KEYWORDS
+from textsynth.schema._keywords import ABOUT, ANNOTATIONS, BOTH, BY_TYPE, KEYWORDS, OWN
 from textsynth.schema._merge import merge
 from textsynth.schema._numbers import number_schema, one_of
 from textsynth.schema._references import follow
 from textsynth.schema._room import Room
 from textsynth.schema._strings import string_schema
 
-BOTH = "$both"
-"""Our own keyword inside a rewriting: like ``allOf``, but nothing the user wrote, so nothing is reported."""
 LEVELS = 2
 """How often a reference may stand inside itself."""
 MOST_BRANCHES = 64
@@ -56,7 +54,7 @@ class Rewriting:
             raise SchemaError(f"schema: at {path}: the schema is too large to be written out for the decoder")
         if part is False:
             raise Impossible(path, "false", "nothing is allowed here")
-        if part is True or not set(part) & {*KEYWORDS, BOTH}:
+        if part is True or not set(part) & (KEYWORDS | OWN):
             return self._anything(path)
         if "$ref" in part or "allOf" in part:
             return self._shared(part, path)
@@ -194,7 +192,7 @@ class Rewriting:
 
     def _union(self, flat: Schema, key: str, path: str) -> Schema:
         """Merge what stands beside a union into each branch."""
-        base = {k: v for k, v in flat.items() if k != key and k in KEYWORDS}
+        base = {k: v for k, v in flat.items() if k != key and k in KEYWORDS | OWN}
         if union_size(base) * len(flat[key]) > MOST_BRANCHES:
             for other in ({"anyOf", "oneOf", "allOf"} - {key}) & set(base):
                 self.notes.find(path, other, "checked", "too many combinations of branches")
@@ -272,7 +270,7 @@ class Rewriting:
     def _note_unknown(self, flat: Schema, path: str) -> None:
         """Note keywords that do not exist but look as if they were meant to."""
         for key in flat:
-            if key in KEYWORDS or key in ANNOTATIONS or key.startswith("x-"):
+            if key in KEYWORDS | ANNOTATIONS | OWN or key.startswith("x-"):
                 continue
             same_letters = [known for known in KEYWORDS if known.lower() == key.lower()]
             if match := (same_letters or get_close_matches(key, KEYWORDS, n=1, cutoff=0.8)):

@@ -42,7 +42,7 @@ SCHEMA = {
 }
 PROMPT = """You write records about customers of a mail-order shop. Each is one JSON object. Write plainly, in English,
 without repeating yourself; use the facts you are given and no others.
-Write record {{ item }}: a short title, a summary of three sentences, its category, a rating, a price and some tags.
+Write record ITEM-{{ "%06d" | format(index) }}: a short title, a summary of three sentences, its category, a rating, a price and some tags.
 """
 
 
@@ -95,31 +95,6 @@ CASES = [
 ]
 
 
-def numbered_method() -> type[Any]:
-    """Return the default method with the draw's number in the prompt, for the server to count answers per record."""
-    from textsynth.methods.record import Record, write_fields
-
-    class Numbered(Record):
-        """The default method, with ``item`` in the template."""
-
-        def variables(self) -> dict[str, str]:
-            """Name the one variable added."""
-            return {"item": "ITEM- and the draw's number"}
-
-        def run(self, draw: Any) -> Any:
-            """Ask for all free fields at once."""
-            variables = {**self.setting.template_variables(draw), "item": f"ITEM-{draw.index:06d}"}
-            return (yield from write_fields(self.setting, draw, self.setting.prompt.render(variables)))
-
-    return Numbered
-
-
-def __getattr__(name: str) -> Any:
-    if name == "Numbered":  # what the recipe names; made on demand so that the parent process imports nothing
-        return numbered_method()
-    raise AttributeError(name)
-
-
 def one_run(records: int, url: str, folder: str, **engine: Any) -> dict[str, Any]:
     """Run a recipe against a server through the public API; return its counts."""
     import jsonschema_rs
@@ -132,7 +107,6 @@ def one_run(records: int, url: str, folder: str, **engine: Any) -> dict[str, Any
         "records": records,
         "schema": SCHEMA,
         "prompt": PROMPT,
-        "method": f"{Path(__file__).stem}:Numbered",
         "engine": engine,
     }
     began = time.monotonic()

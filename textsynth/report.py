@@ -246,7 +246,7 @@ def introduction(facts: RunFacts) -> str:
         )
         + (f", written by the language model {code(facts.model)}" if facts.engine != "scripted" else "")
         + " with"
-        + f" [textsynth](https://pypi.org/project/textsynth/) {facts.textsynth_version}".rstrip()
+        + f" textsynth {facts.textsynth_version}".rstrip()
         + (f" on {facts.created}" if facts.created else "")
         + ". No person wrote or checked them one by one."
     )

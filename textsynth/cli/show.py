@@ -117,7 +117,8 @@ def summary(run: Run, places: list[str], *, title: str = "Run") -> None:
         )
         if advice := run.advice():
             out.print(f"what would help most: {escape(advice)}")
-    out.print(f"[dim]why one was dropped: textsynth why {run.folder} INDEX[/]")
+    if title == "Run":  # a preview's folder is gone afterwards
+        out.print(f"[dim]why one was dropped: textsynth why {run.folder} INDEX[/]")
     exported(places)
 
 

@@ -6,12 +6,11 @@ A keyword that is missing here for a backend is taken out of the decoding schema
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from textsynth.schema._chars import ESCAPED, Ranges
 
 Backend = Literal["guidance", "xgrammar", "outlines"]
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 CHOSEN_FROM: tuple[Backend, ...] = ("guidance", "xgrammar")
 """Tried when none is named; the first where they are equal. outlines is slow and enforces least."""
 

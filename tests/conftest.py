@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from textsynth.judge import Hearing, Judge
+from textsynth.records import Candidate, Verdict
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -49,3 +53,10 @@ def either(request: pytest.FixtureRequest) -> dict[str, object]:
 
 
 PROGRAM = [sys.executable, "-m", "textsynth.cli"]
+
+
+def settle(judge: Judge, window: Sequence[Candidate]) -> list[Verdict]:
+    """Judge a window with filters that ask no model."""
+    hearing = Hearing(judge.judge(window))
+    assert hearing.proceed() == []
+    return hearing.verdicts

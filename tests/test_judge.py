@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from conftest import settle
 
 from textsynth.filters import Filter, drop
 from textsynth.judge import Judge
@@ -71,30 +72,30 @@ def reasons(verdicts) -> list[str]:
 
 def test_every_candidate_gets_one_verdict_in_order():
     items = [candidate(3, None, Drop("truncated", "cut")), *batch("a!", "b"), candidate(9, None)]
-    verdicts = judge(bad=Bad()).judge(items)
+    verdicts = settle(judge(bad=Bad()), items)
     assert [v.candidate for v in verdicts] == items
     assert reasons(verdicts) == ["truncated", "bad", "kept", "no_record"]
     assert verdicts[0].drop.detail == "cut" and verdicts[1].drop.detail == "shouted"
 
 
 def test_the_first_filter_that_objects_gives_the_reason():
-    assert reasons(judge(bad=Bad(), repeats=Repeats()).judge(batch("a", "a!"))) == ["kept", "bad"]
-    assert reasons(judge(repeats=Repeats(), bad=Bad()).judge(batch("a", "a!"))) == ["kept", "repeats"]
+    assert reasons(settle(judge(bad=Bad(), repeats=Repeats()), batch("a", "a!"))) == ["kept", "bad"]
+    assert reasons(settle(judge(repeats=Repeats(), bad=Bad()), batch("a", "a!"))) == ["kept", "repeats"]
 
 
 def test_a_filter_may_name_its_own_reason():
     own = Answers(lambda items: [Drop("policy", "no") for _ in items])
-    assert reasons(judge(own=own).judge(batch("a"))) == ["policy"]
+    assert reasons(settle(judge(own=own), batch("a"))) == ["policy"]
 
 
 def test_a_candidate_whose_culprit_a_later_filter_drops_is_judged_again():
-    verdicts = judge(repeats=Repeats(), bad=Bad()).judge(batch("a!", "ab", "ac"))
+    verdicts = settle(judge(repeats=Repeats(), bad=Bad()), batch("a!", "ab", "ac"))
     assert reasons(verdicts) == ["bad", "kept", "repeats"]
     assert verdicts[2].drop.culprit == "1", "the culprit stands in the dataset"
 
 
 def test_a_chain_of_dropped_culprits_ends_with_the_first_that_stands():
-    verdicts = judge(repeats=Repeats(), bad=Bad()).judge(batch("a1!", "a2!", "a3!", "a4", "a5", "b"))
+    verdicts = settle(judge(repeats=Repeats(), bad=Bad()), batch("a1!", "a2!", "a3!", "a4", "a5", "b"))
     assert reasons(verdicts) == ["bad", "bad", "bad", "kept", "repeats", "kept"]
     assert verdicts[4].drop.culprit == "3"
 
@@ -102,28 +103,28 @@ def test_a_chain_of_dropped_culprits_ends_with_the_first_that_stands():
 def test_a_culprit_beyond_its_quota_is_no_culprit():
     made = judge(quotas={"label": {"x": 0, "y": 2}}, repeats=Repeats())
     items = [candidate(0, {"text": "a", "label": "x"}), candidate(1, {"text": "a", "label": "y"})]
-    assert reasons(made.judge(items)) == ["quota", "kept"]
+    assert reasons(settle(made, items)) == ["quota", "kept"]
 
 
 def test_what_was_kept_before_is_remembered_and_restored():
     made, resumed = judge(repeats=Repeats()), judge(repeats=Repeats())
-    kept = [v.candidate for v in made.judge(batch("a", "b")) if v.kept]
+    kept = [v.candidate for v in settle(made, batch("a", "b")) if v.kept]
     resumed.restore(kept)
     later = [candidate(5, {"text": "bc"}), candidate(6, {"text": "c"})]
-    assert resumed.judge(later) == made.judge(later)
+    assert settle(resumed, later) == settle(made, later)
     assert resumed.kept == made.kept == 3
 
 
 def test_filters_that_only_blame_each_other_come_to_an_end():
     others = {0: "1", 1: "0", 2: "2"}
     blame = Answers(lambda items: [drop("x", culprit=others[i.draw.index]) for i in items])
-    assert reasons(judge(blame=blame).judge(batch("a", "b", "c"))) == ["blame"] * 3
+    assert reasons(settle(judge(blame=blame), batch("a", "b", "c"))) == ["blame"] * 3
 
 
 def test_quotas_are_a_gate_and_nothing_passes_a_full_one():
     made = judge(records=3, quotas={"label": {"x": 1, "y": 2}})
     labels = ["x", "x", "y", "z", "y", "y"]
-    verdicts = made.judge([candidate(i, {"label": value}) for i, value in enumerate(labels)])
+    verdicts = settle(made, [candidate(i, {"label": value}) for i, value in enumerate(labels)])
     assert reasons(verdicts) == ["kept", "quota", "kept", "quota", "kept", "surplus"]
     assert "label = 'x'" in verdicts[1].drop.detail
     assert made.complete and made.kept == 3
@@ -131,7 +132,7 @@ def test_quotas_are_a_gate_and_nothing_passes_a_full_one():
 
 def test_true_and_one_are_different_quota_values():
     made = judge(records=2, quotas={"v": {True: 1, 0: 1}})
-    assert reasons(made.judge([candidate(0, {"v": 1}), candidate(1, {"v": True}), candidate(2, {"v": 0})])) == [
+    assert reasons(settle(made, [candidate(0, {"v": 1}), candidate(1, {"v": True}), candidate(2, {"v": 0})])) == [
         "quota",
         "kept",
         "kept",
@@ -140,8 +141,8 @@ def test_true_and_one_are_different_quota_values():
 
 def test_what_comes_after_the_last_record_is_surplus():
     made = judge(records=2)
-    assert reasons(made.judge(batch("a", "b", "c"))) == ["kept", "kept", "surplus"]
-    assert reasons(made.judge([candidate(7, {"text": "d"})])) == ["surplus"]
+    assert reasons(settle(made, batch("a", "b", "c"))) == ["kept", "kept", "surplus"]
+    assert reasons(settle(made, [candidate(7, {"text": "d"})])) == ["surplus"]
 
 
 # --- broken filters --------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def raises_on_x(items):
     ],
 )
 def test_a_broken_filter_costs_only_the_candidates_it_breaks_on(say, expected):
-    verdicts = judge(own=Answers(say)).judge(batch("a", "x", "y", "z"))
+    verdicts = settle(judge(own=Answers(say)), batch("a", "x", "y", "z"))
     assert reasons(verdicts) == expected
     for verdict in verdicts:
         if verdict.drop and verdict.drop.reason == "filter_error":
@@ -185,6 +186,6 @@ def test_a_broken_filter_costs_only_the_candidates_it_breaks_on(say, expected):
 
 
 def test_other_filters_still_judge_what_a_broken_one_leaves():
-    verdicts = judge(own=Answers(raises_on_x), bad=Bad()).judge(batch("a!", "x", "b"))
+    verdicts = settle(judge(own=Answers(raises_on_x), bad=Bad()), batch("a!", "x", "b"))
     assert reasons(verdicts) == ["bad", "filter_error", "kept"]
     assert "ZeroDivisionError" in verdicts[1].drop.detail

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 import pytest
+from conftest import settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +61,7 @@ def simulate(plan: Plan, rates, *, patience: int, quotas=QUOTA, most: int = 10_0
             candidates = [
                 Candidate(d, {"label": d.attributes["label"]} if accepted(d, rates) else None) for d in judged
             ]
-            good = [v.candidate for v in judge.judge(candidates) if v.kept]
+            good = [v.candidate for v in settle(judge, candidates) if v.kept]
             plan.steering.judge(judged[0].window, [c.record for c in good])
             kept += [c.draw for c in good]
         elif not window:
@@ -137,7 +138,7 @@ def test_two_quotas_are_exact_together():
         if judge.complete:
             break
         window = plan.next_window()
-        verdicts = judge.judge([Candidate(d, dict(d.attributes)) for d in window])
+        verdicts = settle(judge, [Candidate(d, dict(d.attributes)) for d in window])
         good = [v.candidate.record for v in verdicts if v.kept]
         plan.steering.judge(window[0].window, good)
         kept += good
@@ -229,5 +230,5 @@ def test_values_that_look_alike_have_quotas_of_their_own():
     wanted = {"v": {1: 5, "1": 5}}
     judge = Judge(filters={}, records=10, quotas=wanted)
     batch = [Candidate(Draw(i, 0, {}, (), i), {"v": 1 if i < 7 else "1"}) for i in range(12)]
-    kept = [v.candidate.record["v"] for v in judge.judge(batch) if v.kept]
+    kept = [v.candidate.record["v"] for v in settle(judge, batch) if v.kept]
     assert kept.count(1) == 5 and kept.count("1") == 5

@@ -40,7 +40,7 @@ SHOWING = {"shots", "choose", "match", "max_uses"}
 class Parts:
     """Everything a run is made of, checked.
 
-    ``data`` is the recipe with schema and prompt written out, as the ledger keeps it; ``fingerprint`` is what must not
+    ``judges`` are the engines of filters that ask another model than the run's. ``data`` is the recipe with schema and prompt written out, as the ledger keeps it; ``fingerprint`` is what must not
     change within one run folder.
     """
 
@@ -49,6 +49,7 @@ class Parts:
     decoding: Decoding
     method: Method
     filters: Mapping[str, Filter]
+    judges: Mapping[str, Engine]
     plan: Plan
     engine: Engine
     form: Form | None
@@ -100,6 +101,7 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
     schema = problems.attempt(lambda: record_schema(recipe, method), "schema") if method else None
     form = problems.attempt(lambda: export_form(recipe, schema), "export.format") if schema else None
     filters = build_filters(recipe, problems)
+    judges = build_judges(recipe, filters, problems, dry_run=dry_run)
     if schema is None or method is None:
         raise problems.error()
     drawn = problems.attempt(lambda: drawn_attributes(recipe, schema), "attributes")
@@ -111,11 +113,12 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
     problems.attempt(lambda: check_variables(recipe, prompt, names, method), "prompt")
     if problems.found or not (decoding and prompt and engine) or drawn is None:
         raise problems.error()
-    setting = method_setting(recipe, schema, decoding, prompt, names)
-    problems.attempt(lambda: method.prepare(setting), "method")
+    for_method = method_setting(recipe, schema, decoding, prompt, names)
+    problems.attempt(lambda: method.prepare(for_method), "method")
     text_fields = tuple(name for name in schema.text_fields if name not in names)
     for name, item in filters.items():
-        prepare = partial(item.prepare, FilterSetting(schema, rows, text_fields))
+        setting = FilterSetting(schema, rows, text_fields, recipe.seed, recipe.folder)
+        prepare = partial(item.prepare, setting)
         problems.attempt(prepare, f"filters.{name}")
     problems.attempt(lambda: trial(recipe, make_plan(recipe, drawn, rows, quotas), method), "prompt")
     if problems.found:
@@ -126,6 +129,7 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
         decoding=decoding,
         method=method,
         filters=filters,
+        judges=judges,
         plan=make_plan(recipe, drawn, rows, quotas),
         engine=engine,
         form=form,
@@ -299,6 +303,26 @@ def build_filters(recipe: Recipe, problems: Problems) -> dict[str, Filter]:
         if made is not None:
             built[part.name] = made
     return built
+
+
+def build_judges(
+    recipe: Recipe, filters: Mapping[str, Filter], problems: Problems, *, dry_run: bool
+) -> dict[str, Engine]:
+    """Build the engines of filters that ask a model of their own."""
+    found: dict[str, Engine] = {}
+    for name, item in filters.items():
+        if item.asked_model:
+            place = f"filters.{name}.model"
+            other = recipe.model_copy(update={"model": item.asked_model, "engine": {}})
+            made = problems.attempt(partial(build_engine, other, dry_run=dry_run), place)
+            if made is not None and other.engine_name == "vllm" and not dry_run:
+                problems.found.append(
+                    f"{place}: {item.asked_model!r} would be a second model in this process: serve it and give its URL "
+                    "(http://host:port/v1), or leave model out to ask the run's own"
+                )
+            elif made is not None:
+                found[name] = made
+    return found
 
 
 def method_setting(

@@ -6,16 +6,73 @@ culprit always stands in the dataset.
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from textsynth.filters import Filter
-from textsynth.records import Candidate, Drop, Record, Verdict
+from textsynth.filters import Answer, Filter
+from textsynth.records import Candidate, Completion, Drop, Edit, Record, Request, Verdict
 from textsynth.registry import contain
 from textsynth.steer import key
+
+T = TypeVar("T")
+FIRST_STEP = 1_000_000
+"""Steps of a draw from here on are questions of filters: the n-th filter's have ``FIRST_STEP * (n + 1)`` added."""
+
+Judging = Generator[list[Request], list[Completion], list[Verdict]]
+"""One window under judgement: yields questions to a language model, receives their answers, returns the verdicts."""
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one filter did: records checked, dropped and edited, and the seconds its own code took."""
+
+    checked: int = 0
+    dropped: int = 0
+    edited: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Round:
+    """One pass of a window through the filters: what was found, and what was changed, by draw index."""
+
+    drops: dict[int, Drop] = field(default_factory=dict)
+    remarks: dict[int, list[str]] = field(default_factory=dict)
+
+
+class Hearing:
+    """One window being judged, step by step: ``proceed`` until it asks nothing more, ``answer`` what it asked."""
+
+    def __init__(self, steps: Judging) -> None:
+        self.verdicts: list[Verdict] | None = None
+        """The end, once everything has been answered."""
+        self._steps = steps
+        self._asked: dict[tuple[int, int], Completion | None] | None = None
+
+    def proceed(self) -> list[Request]:
+        """Go on as far as the answers allow; return new questions, none when some are open or all is decided."""
+        if self._asked is not None and None in self._asked.values():
+            return []
+        try:
+            if self._asked is None:
+                questions = next(self._steps)
+            else:
+                questions = self._steps.send([answer for answer in self._asked.values() if answer is not None])
+        except StopIteration as stop:
+            self.verdicts = stop.value
+            return []
+        self._asked = {(request.draw, request.step): None for request in questions}
+        return questions
+
+    def answer(self, done: Completion) -> None:
+        """Take in one answer; what was not asked is ignored."""
+        if self._asked is not None and (done.draw, done.step) in self._asked:
+            self._asked[done.draw, done.step] = done
 
 
 class Judge:
@@ -23,17 +80,25 @@ class Judge:
 
     Args:
         filters: by the name that is a drop's reason, in order.
-        records: how many records are wanted.
+        records: how many records are wanted; ``None`` for all that are good.
         quotas: exact number wanted per field and value.
     """
 
-    def __init__(self, *, filters: Mapping[str, Filter], records: int, quotas: Mapping[str, Mapping[Any, int]]) -> None:
-        self.filters, self.records = filters, records
+    def __init__(
+        self,
+        *,
+        filters: Mapping[str, Filter],
+        records: int | None = None,
+        quotas: Mapping[str, Mapping[Any, int]] | None = None,
+    ) -> None:
+        self.filters, self.records = filters, sys.maxsize if records is None else records
         self.kept = 0
         self.notes: list[str] = []
         """What the user should know of filters that broke while remembering."""
+        self.costs = {name: Cost() for name in filters}
         self._room: dict[str, Counter[Hashable]] = {
-            name: Counter({key(value): count for value, count in counts.items()}) for name, counts in quotas.items()
+            name: Counter({key(value): count for value, count in counts.items()})
+            for name, counts in (quotas or {}).items()
         }
 
     @property
@@ -47,29 +112,60 @@ class Judge:
             self._count(item.record or {})
         self._remember(candidates)
 
-    def judge(self, window: Sequence[Candidate]) -> list[Verdict]:
+    def begin(self, window: Sequence[Candidate]) -> None:
+        """Let filters start slow work on a window that will be judged."""
+        batch = [item for item in window if item.record is not None]
+        for name, judging in self.filters.items() if batch else ():
+            _, error = contain(partial(self._timed, name, partial(judging.begin, batch)))
+            self._note(name, "could not begin its work", error)
+
+    def ready(self, window: Sequence[Candidate]) -> bool:
+        """Return whether that work is done; a filter that cannot say is not waited for."""
+        batch = [item for item in window if item.record is not None]
+        return all(contain(partial(f.ready, batch))[0] is not False for f in self.filters.values()) if batch else True
+
+    def addressed(self, questions: Sequence[Request]) -> list[tuple[str, Request]]:
+        """Return each question with the name of the filter that asks it."""
+        names = list(self.filters)
+        return [(names[request.step // FIRST_STEP - 1], request) for request in questions]
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Return what each filter cost and what it measured, as JSON values."""
+        found = {}
+        for name, judging in self.filters.items():
+            measured, error = contain(partial(measure, judging))
+            self._note(name, "could not say what it measured", error)
+            found[name] = asdict(self.costs[name]) | {"measured": measured or {}}
+        return found
+
+    def judge(self, window: Sequence[Candidate]) -> Judging:
         """Return one verdict per candidate, in the same order."""
-        drops: dict[int, Drop | None] = {}
+        ends: dict[int, Verdict] = {}
         pending = []
         for item in window:
             if item.record is None:
-                drops[item.draw.index] = item.failure or Drop("no_record")
+                ends[item.draw.index] = Verdict(item, item.failure or Drop("no_record"))
             else:
                 pending.append(item)
+        heard: dict[tuple[int, int], Completion] = {}
         while pending:
-            pending = self._pass(pending, drops)
-        return [Verdict(item, drops[item.draw.index]) for item in window]
+            pending = yield from self._pass(pending, ends, heard)
+        return [ends[item.draw.index] for item in window]
 
-    def _pass(self, pending: Sequence[Candidate], drops: dict[int, Drop | None]) -> list[Candidate]:
+    def _pass(
+        self, pending: Sequence[Candidate], ends: dict[int, Verdict], heard: dict[tuple[int, int], Completion]
+    ) -> Generator[list[Request], list[Completion], list[Candidate]]:
         """Judge the pending candidates; return those whose culprit was not kept after all."""
         ours = {str(item.draw.index) for item in pending}
-        found: dict[int, Drop] = {}
+        found = Round()
         survivors = list(pending)
-        for name, judging in self.filters.items():
+        for position, (name, judging) in enumerate(self.filters.items()):
+            yield from self._hear(name, FIRST_STEP * (position + 1), survivors, heard)
             survivors = self._apply(name, judging, survivors, found)
         kept = []
         for item in survivors:
-            drop = drops[item.draw.index] = self._gate(item.record or {})
+            drop = self._gate(item.record or {})
+            ends[item.draw.index] = Verdict(item, drop, tuple(found.remarks.get(item.draw.index, ())))
             if drop is None:
                 kept.append(item)
                 self._count(item.record or {})
@@ -77,39 +173,61 @@ class Judge:
         standing = {str(item.draw.index) for item in kept}
         orphans = []
         for item in pending:
-            drop = found.get(item.draw.index)
-            if drop is not None and drop.culprit in ours and drop.culprit not in standing:
+            drop = found.drops.get(item.draw.index)
+            if drop is None:
+                continue
+            if drop.culprit in ours and drop.culprit not in standing:
                 orphans.append(item)
-            elif drop is not None:
-                drops[item.draw.index] = drop
-        if len(orphans) < len(pending):
-            return orphans
-        drops.update(found)  # they only blame each other: judging again would not end
-        return []
+            ends[item.draw.index] = Verdict(item, drop)
+        return orphans if len(orphans) < len(pending) else []  # blaming only each other, they would never end
 
-    def _apply(self, name: str, judging: Filter, batch: list[Candidate], found: dict[int, Drop]) -> list[Candidate]:
-        """Run one filter over a batch; note its drops and return the rest."""
-        answers, error = ask(judging, batch)
+    def _hear(
+        self, name: str, base: int, batch: list[Candidate], heard: dict[tuple[int, int], Completion]
+    ) -> Generator[list[Request], list[Completion], None]:
+        """Get the answers a filter needs; what was answered for this window before is not asked again."""
+        judging = self.filters[name]
+        asked, error = contain(lambda: self._timed(name, partial(judging.ask, batch))) if batch else ((), "")
+        self._note(name, "could not ask its questions", error)
+        if not asked:
+            return
+        asked = [replace(request, step=base + request.step) for request in asked]
+        if fresh := [request for request in asked if (request.draw, request.step) not in heard]:
+            heard.update({(answer.draw, answer.step): answer for answer in (yield fresh)})
+        answers = [heard[request.draw, request.step] for request in asked]
+        mine = [replace(answer, step=answer.step - base) for answer in answers]
+        _, error = contain(partial(self._timed, name, partial(judging.hear, mine)))
+        self._note(name, "could not take in its answers", error)
+
+    def _apply(self, name: str, judging: Filter, batch: list[Candidate], found: Round) -> list[Candidate]:
+        """Run one filter over a batch; note its drops and edits and return the rest."""
+        cost = self.costs[name]
+        cost.checked += len(batch)
+        answers, error = self._timed(name, partial(ask, judging, batch))
         if answers is None:
             batch, alone = self._isolate(judging, batch, found, error)
             answers = ask(judging, batch)[0] or alone
         rest = []
-        for item, drop in zip(batch, answers, strict=True):
-            if drop is None:
-                rest.append(item)
+        for item, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Drop):
+                cost.dropped += 1
+                found.drops[item.draw.index] = answer if answer.reason else replace(answer, reason=name)
+            elif isinstance(answer, Edit):
+                cost.edited += 1
+                found.remarks.setdefault(item.draw.index, []).append(f"{name}: {answer.detail}")
+                rest.append(replace(item, record=answer.record))
             else:
-                found[item.draw.index] = drop if drop.reason else replace(drop, reason=name)
+                rest.append(item)
         return rest
 
     def _isolate(
-        self, judging: Filter, batch: list[Candidate], found: dict[int, Drop], error: str
-    ) -> tuple[list[Candidate], list[Drop | None]]:
+        self, judging: Filter, batch: list[Candidate], found: Round, error: str
+    ) -> tuple[list[Candidate], list[Answer]]:
         """Drop the candidates a broken filter breaks on as ``filter_error``; return the others, with its answer for each."""
         rest, alone = [], []
         for item in batch:
             answers, own = ask(judging, [item])
             if answers is None:
-                found[item.draw.index] = Drop("filter_error", f"{type(judging).__name__}: {own or error}")
+                found.drops[item.draw.index] = Drop("filter_error", f"{type(judging).__name__}: {own or error}")
             else:
                 rest.append(item)
                 alone += answers
@@ -131,13 +249,29 @@ class Judge:
 
     def _remember(self, kept: Sequence[Candidate]) -> None:
         for name, judging in self.filters.items() if kept else ():
-            _, error = contain(partial(judging.keep, kept))
-            if error:
-                self.notes.append(f"filter {name} could not remember what was kept: {error}")
+            _, error = contain(partial(self._timed, name, partial(judging.keep, kept)))
+            self._note(name, "could not remember what was kept", error)
+
+    def _timed(self, name: str, call: Callable[[], T]) -> T:
+        """Run a filter's code and add its time to the filter's cost."""
+        started = time.perf_counter()
+        try:
+            return call()
+        finally:
+            self.costs[name].seconds += time.perf_counter() - started
+
+    def _note(self, name: str, what: str, error: str) -> None:
+        if error:
+            self.notes.append(f"filter {name} {what}: {error}")
 
 
-def ask(judging: Filter, batch: Sequence[Candidate]) -> tuple[list[Drop | None] | None, str]:
-    """Return a filter's answers, or ``None`` and what is wrong: it raised, or did not give a drop or ``None`` for each."""
+def measure(judging: Filter) -> dict[str, Any]:
+    """Return a filter's measurements as a plain dictionary."""
+    return dict(judging.measured())
+
+
+def ask(judging: Filter, batch: Sequence[Candidate]) -> tuple[list[Answer] | None, str]:
+    """Return a filter's answers, or ``None`` and what is wrong: it raised, or did not give one for each candidate."""
     if not batch:
         return [], ""
     answers, error = contain(lambda: list(judging.check(batch)))
@@ -145,6 +279,6 @@ def ask(judging: Filter, batch: Sequence[Candidate]) -> tuple[list[Drop | None] 
         return None, error
     if len(answers) != len(batch):
         return None, f"{len(answers)} answers for {len(batch)} candidates"
-    if strange := [a for a in answers if not (a is None or isinstance(a, Drop))]:
-        return None, f"check must return a Drop or None for each candidate, got {strange[0]!r}"
+    if strange := [a for a in answers if not (a is None or isinstance(a, Drop | Edit))]:
+        return None, f"check must return a Drop, an Edit or None for each candidate, got {strange[0]!r}"
     return answers, ""

@@ -162,7 +162,7 @@ class Ledger:
     def add_verdict(self, verdict: Verdict) -> None:
         """Note the end of a draw."""
         record = verdict.candidate.record
-        drop = verdict.drop or Drop(KEPT)
+        drop = verdict.drop or Drop(KEPT, "; ".join(verdict.remarks))
         self._verdicts.append(
             (
                 verdict.candidate.draw.index,
@@ -314,3 +314,24 @@ def read_draw(row: tuple[Any, ...], seeds: dict[int, Seed]) -> Draw:
     """Build a draw from its row."""
     index, window, attributes, ids, sampling_seed = row
     return Draw(index, window, decode(attributes), tuple(seeds[i] for i in decode(ids)), sampling_seed)
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON gives it back."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def differences(held: Any, ours: Any, path: str = "") -> list[str]:
+    """Return where two JSON values differ, as ``path: old → new``."""
+    if isinstance(held, dict) and isinstance(ours, dict):
+        keys = dict.fromkeys([*held, *ours])
+        return [line for k in keys for line in differences(held.get(k), ours.get(k), f"{path}.{k}" if path else str(k))]
+    if held == ours:
+        return []
+    return [f"{path}: {short(held)} → {short(ours)}"]
+
+
+def short(value: Any) -> str:
+    """Return a value in at most 60 characters."""
+    text = "(absent)" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

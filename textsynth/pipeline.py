@@ -11,12 +11,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from textsynth.assemble import Parts
 from textsynth.errors import LedgerError
-from textsynth.judge import Judge
-from textsynth.ledger import KEPT, Ledger
+from textsynth.judge import FIRST_STEP, Hearing, Judge
+from textsynth.ledger import KEPT, Ledger, differences, plain
 from textsynth.methods import Steps
 from textsynth.recipe import to_yaml
 from textsynth.records import Candidate, Completion, Draw, Drop, EngineStatus, Record, Request, Verdict
@@ -64,6 +63,11 @@ class Window:
         """Whether every draw is done."""
         return len(self.done) == len(self.draws)
 
+    @property
+    def candidates(self) -> list[Candidate]:
+        """What the draws became, in index order."""
+        return [self.done[draw.index] for draw in self.draws]
+
 
 @dataclass(slots=True)
 class Active:
@@ -94,6 +98,8 @@ class Pipeline:
         self._on_progress = on_progress or (lambda progress: None)
         self._windows: deque[Window] = deque()
         self._active: dict[int, Active] = {}
+        self._hearing: Hearing | None = None
+        self._questions: dict[str, deque[Request]] = {name: deque() for name in parts.judges}
         self._urgent: deque[Request] = deque()
         self._fresh: deque[Request] = deque()
         self._reasons: Counter[str] = Counter()
@@ -115,11 +121,14 @@ class Pipeline:
             self._finish()
             return
         self._say("loading the model")
-        self.engine.start(backend=self.parts.decoding.backend)
+        for judging in self.parts.filters.values():
+            judging.start()
+        for engine in (*self.parts.judges.values(), self.engine):
+            engine.start(backend=self.parts.decoding.backend)
         self._started = time.monotonic()
         while not self._finished():
             self._feed()
-            for done in self.engine.collect(TICK):
+            for done in self._collect():
                 self._advance(done)
             kept = self._judge_windows()
             self.ledger.tick()
@@ -138,7 +147,10 @@ class Pipeline:
                 self._note_time()
         finally:
             try:
-                self.engine.close()
+                for judging in self.parts.filters.values():
+                    judging.close()
+                for engine in (*self.parts.judges.values(), self.engine):
+                    engine.close()
             finally:
                 self.ledger.close()
 
@@ -222,6 +234,16 @@ class Pipeline:
             batch.append(self._urgent.popleft() if self._urgent else self._fresh.popleft())
         if batch:
             self.engine.submit(batch)
+        for name, engine in self.parts.judges.items():
+            waiting = self._questions[name]
+            if asked := [waiting.popleft() for _ in range(min(engine.room(), len(waiting)))]:
+                engine.submit(asked)
+
+    def _collect(self) -> Iterator[Completion]:
+        """Yield what the engines finished; only the main one is waited for."""
+        for engine in self.parts.judges.values():
+            yield from engine.collect(0)
+        yield from self.engine.collect(TICK)
 
     def _plan_window(self) -> bool:
         """Plan one more window; False when none is wanted now."""
@@ -265,12 +287,18 @@ class Pipeline:
         draw = active.draw
         active.window.done[draw.index] = ended[0] if ended else Candidate(draw, None, Drop("method_error", error))
         del self._active[draw.index]
+        if active.window.complete:
+            self.judge.begin(active.window.candidates)
         return None
 
     def _advance(self, done: Completion) -> None:
         """Hand a completion to its draw."""
         self.ledger.add_completion(done)
         self._tokens += done.tokens
+        if done.step >= FIRST_STEP:
+            if self._hearing is not None:
+                self._hearing.answer(done)
+            return
         active = self._active.get(done.draw)
         if active is not None and (request := self._step(active, done)) is not None:
             self._urgent.append(request)
@@ -278,9 +306,12 @@ class Pipeline:
     def _judge_windows(self) -> list[tuple[int, Record]]:
         """Judge every window that is complete, in order; return what was kept."""
         kept: list[tuple[int, Record]] = []
-        while self._windows and self._windows[0].complete and not self.judge.complete:
-            window = self._windows.popleft()
-            verdicts = self.judge.judge([window.done[d.index] for d in window.draws])
+        while self._windows and not self.judge.complete:
+            window = self._windows[0]
+            verdicts = self._judge(window)
+            if verdicts is None:
+                break
+            self._windows.popleft()
             for verdict in verdicts:
                 self._end(verdict)
             records = [(v.candidate.draw.index, v.candidate.record or {}) for v in verdicts if v.kept]
@@ -288,6 +319,24 @@ class Pipeline:
             self._recent.append((len(records), len(verdicts)))
             kept += records
         return kept
+
+    def _judge(self, window: Window) -> list[Verdict] | None:
+        """Judge the first window as far as it goes; ``None`` while draws, slow filters or answers are missing."""
+        if self._hearing is None:
+            if not (window.complete and self.judge.ready(window.candidates)):
+                return None
+            self._hearing = Hearing(self.judge.judge(window.candidates))
+        while questions := self._hearing.proceed():
+            for name, request in self.judge.addressed(questions):
+                stored = {c.step: c for c in self.ledger.completions(request.draw)} if window.resumed else {}
+                if request.step in stored:
+                    self._hearing.answer(stored[request.step])
+                else:
+                    self._questions.get(name, self._urgent).append(request)
+        verdicts = self._hearing.verdicts
+        if verdicts is not None:
+            self._hearing = None
+        return verdicts
 
     def _end(self, verdict: Verdict) -> None:
         """Note the end of a draw."""
@@ -328,8 +377,9 @@ class Pipeline:
         return sum(k for k, _ in self._recent), sum(j for _, j in self._recent)
 
     def _finish(self) -> None:
-        """Stop the engine; draws that are not needed any more end as ``surplus``."""
-        self.engine.cancel()
+        """Stop the engines; draws that are not needed any more end as ``surplus``."""
+        for engine in (*self.parts.judges.values(), self.engine):
+            engine.cancel()
         if self.judge.complete:
             for window in self._windows:
                 for draw in window.draws:
@@ -341,6 +391,7 @@ class Pipeline:
                     )
             self._windows.clear()
         self.ledger.set_fact("stopped_by", self.stopped_by)
+        self.ledger.set_fact("filters", self.judge.report())
         self.ledger.commit()
         self._note_time()
         self._say("finished")
@@ -374,26 +425,3 @@ class Pipeline:
                 engine=self.engine.status(),
             )
         )
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as JSON gives it back."""
-    import json
-
-    return json.loads(json.dumps(value, default=str))
-
-
-def differences(held: Any, ours: Any, path: str = "") -> list[str]:
-    """Return where two JSON values differ, as ``path: old → new``."""
-    if isinstance(held, dict) and isinstance(ours, dict):
-        keys = dict.fromkeys([*held, *ours])
-        return [line for k in keys for line in differences(held.get(k), ours.get(k), f"{path}.{k}" if path else str(k))]
-    if held == ours:
-        return []
-    return [f"{path}: {short(held)} → {short(ours)}"]
-
-
-def short(value: Any) -> str:
-    """Return a value in at most 60 characters."""
-    text = "(absent)" if value is None else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -106,6 +106,14 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A record that a filter lets go on in another form, or with a remark: ``detail`` says what was done or seen."""
+
+    record: Record
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A draw's parsed result. ``record`` is ``None`` when nothing could be parsed; ``failure`` then says why."""
 
@@ -116,10 +124,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The end of a draw: kept (``drop`` is ``None``) or dropped for a stated reason."""
+    """The end of a draw: kept (``drop`` is ``None``) or dropped for a stated reason.
+
+    ``remarks`` are what filters changed in a kept record or saw in it, each as ``filter: detail``.
+    """
 
     candidate: Candidate
     drop: Drop | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def kept(self) -> bool:

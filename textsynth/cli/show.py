@@ -241,7 +241,7 @@ def models(found: list[Found]) -> None:
 
 def difference(one: Run, other: Run) -> None:
     """Compare two runs."""
-    from textsynth.pipeline import differences
+    from textsynth.ledger import differences
 
     changed = differences(one.ledger.fact("fingerprint", {}), other.ledger.fact("fingerprint", {}))
     out.print("[bold]recipe[/]: " + ("the same" if not changed else ""))

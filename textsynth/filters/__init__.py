@@ -1,29 +1,49 @@
 """Filters decide which candidates are kept; each file is one filter, a dataclass whose fields are its options.
 
-``check`` says, for a batch in index order, what is wrong with each candidate (``None`` for nothing). A filter with a
-memory (duplicates) compares with what was kept before *and* with the earlier members of the batch; the loop tells it
-by ``keep`` which candidates were kept in the end. Checking must not change what a later check returns; only ``keep`` may.
-A filter that raises stops nothing: the candidate is dropped as ``filter_error`` with the message.
+``check`` says, for a batch in index order, what is wrong with each candidate (``None`` for nothing), or gives the form in
+which it goes on (an ``Edit``). A filter with a memory (duplicates) compares with what was kept before *and* with the
+earlier members of the batch; the loop tells it by ``keep`` which candidates were kept in the end. Checking must not change
+what a later check returns; only ``keep`` may. A filter that raises stops nothing: the candidate is dropped as
+``filter_error`` with the message.
+
+Most filters override ``check`` alone. The other steps, in the order of a run: ``prepare`` (options against the recipe; no
+model is loaded), ``start`` (load models), then per window ``begin`` (slow work elsewhere), ``ready``, ``ask`` and ``hear``
+(questions to a language model), ``check``, ``keep``; at the end ``measured`` and ``close``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from textsynth.records import Candidate, Drop, Record, Seed
+from textsynth.records import Candidate, Completion, Drop, Edit, Record, Request, Seed
 from textsynth.schema import RecordSchema
 from textsynth.text import join_text
+
+Answer = Drop | Edit | None
+"""What ``check`` says of one candidate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a filter may know of the run: the record's schema, the seeds, and the fields the model writes as free text."""
+    """What a filter may know of the run.
+
+    Args:
+        schema: the record's schema.
+        seeds: the examples the recipe gives.
+        text_fields: the top-level fields the model writes as free text.
+        seed: the recipe's seed, for filters that draw something at random.
+        folder: what paths in options are relative to.
+    """
 
     schema: RecordSchema
     seeds: Sequence[Seed]
     text_fields: tuple[str, ...]
+    seed: int = 0
+    folder: Path = Path()
 
     def text(self, record: Record, fields: Sequence[str] | None = None) -> str:
         """Join the text of ``fields`` (by default every free-text field), at any depth, with newlines."""
@@ -35,16 +55,53 @@ class Filter(ABC):
 
     setting: Setting
 
+    @property
+    def asked_model(self) -> str:
+        """The model that answers ``ask``, where that is not the run's own."""
+        return ""
+
     def prepare(self, setting: Setting) -> None:
-        """Learn about the run, once, before the first batch. Raise ``ValueError`` for options that cannot work here."""
+        """Learn about the run, once, before the first batch, without loading a model.
+
+        Raises:
+            ValueError: options that cannot work here; the message is shown with the filter's place in the recipe.
+        """
         self.setting = setting
 
-    @abstractmethod
-    def check(self, batch: Sequence[Candidate]) -> Sequence[Drop | None]:
-        """Return one ``Drop`` or ``None`` per candidate. The loop fills in ``reason`` with the filter's name."""
+    def start(self) -> None:  # noqa: B027  only filters with a model need it
+        """Load what takes long, once, before anything is generated.
 
-    def keep(self, batch: Sequence[Candidate]) -> None:  # noqa: B027  only filters with a memory need it
+        Raises:
+            TextsynthError: a model or package that is not there.
+        """
+
+    def begin(self, batch: Sequence[Candidate]) -> None:  # noqa: B027
+        """Start slow work on a window that will be checked, in a process or thread of its own. Must not block."""
+
+    def ready(self, batch: Sequence[Candidate]) -> bool:
+        """Return whether ``check`` would not have to wait for work that ``begin`` started."""
+        return True
+
+    def ask(self, batch: Sequence[Candidate]) -> Sequence[Request]:
+        """Return the questions to a language model whose answers ``check`` needs; ``step`` counts from 0 per draw."""
+        return ()
+
+    def hear(self, answers: Sequence[Completion]) -> None:  # noqa: B027
+        """Receive the answers to ``ask``, just before ``check``: with the same draw and step as the questions."""
+
+    @abstractmethod
+    def check(self, batch: Sequence[Candidate]) -> Sequence[Answer]:
+        """Return a ``Drop``, an ``Edit`` or ``None`` per candidate. The loop fills in ``reason`` with the filter's name."""
+
+    def keep(self, batch: Sequence[Candidate]) -> None:  # noqa: B027
         """Remember candidates that were kept, in index order. Also called on resume, with what the ledger holds."""
+
+    def measured(self) -> Mapping[str, Any]:
+        """Return what the filter found out about the records kept, by name, as JSON values; for the card and the summary."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027
+        """End processes and free what is held outside Python."""
 
 
 def drop(detail: str, *, score: float | None = None, culprit: str | None = None) -> Drop:

@@ -6,31 +6,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import xxhash
 
 from textsynth import attributes, prompts, registry, seeds
 from textsynth.attributes import Attribute, Choice
 from textsynth.engines import Engine
-from textsynth.errors import RecipeError, SchemaError, TextsynthError, unknown
+from textsynth.errors import Problems, RecipeError, SchemaError, unknown
 from textsynth.export import Form
 from textsynth.filters import Filter
 from textsynth.filters import Setting as FilterSetting
 from textsynth.methods import STANDARD_VARIABLES, Method
 from textsynth.methods import Setting as MethodSetting
 from textsynth.plan import Plan
-from textsynth.recipe import Named, Recipe
+from textsynth.recipe import Named, Recipe, to_yaml
 from textsynth.records import Seed
 from textsynth.schema import Decoding, RecordSchema, constrain
 from textsynth.schema import load as load_schema
 from textsynth.seeds import SeedPool
 from textsynth.steer import Steering, largest_remainder
 
-T = TypeVar("T")
 STEERED_LAG, FREE_LAG = 8, 256
 SHOWING = {"shots", "choose", "match", "max_uses"}
 """What of the seeds' options decides which rows a draw shows; the rows themselves are hashed."""
@@ -59,31 +58,17 @@ class Parts:
     data: Mapping[str, Any]
     fingerprint: Mapping[str, Any]
 
-
-class Problems:
-    """Collects what is wrong instead of stopping at the first thing."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-        self.hints: list[str] = []
-
-    def attempt(self, make: Callable[[], T], place: str) -> T | None:
-        """Return what ``make`` returns; note its error and return ``None`` if it fails."""
-        try:
-            return make()
-        except RecipeError as error:
-            self.found += error.problems
-            self.hints += [error.hint] if error.hint else []
-        except TextsynthError as error:
-            self.found.append(error.message if error.message.startswith(place) else f"{place}: {error.message}")
-            self.hints += [error.hint] if error.hint else []
-        except ValueError as error:
-            self.found.append(f"{place}: {error}")
-        return None
-
-    def error(self) -> RecipeError:
-        """Return everything found so far as one error."""
-        return RecipeError(self.found, hint="; ".join(dict.fromkeys(self.hints)))
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run folder says of the run, beside its draws."""
+        local = self.recipe.engine_name == "vllm"
+        return {
+            "recipe": to_yaml(self.data),
+            "folder": str(self.recipe.folder),
+            "findings": [[f.path, f.keyword, f.status, f.note] for f in self.decoding.findings],
+            "backend": self.decoding.backend if local else "the server, as far as it obeys",
+            "seeds_rows": len(self.seeds),
+        }
 
 
 def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:

@@ -6,8 +6,11 @@ Bad model output is never an exception: it is a ``Drop`` in the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class TextsynthError(Exception):
@@ -77,3 +80,29 @@ def unknown(place: str, name: str, choices: Iterable[str]) -> str:
     """Word the message for a name that is none of ``choices``: place, value, rule, nearest match."""
     known = sorted(choices)
     return f"{place}: unknown name {name!r}{nearest(name, known)}; known: {', '.join(known)}"
+
+
+class Problems:
+    """Collects what is wrong instead of stopping at the first thing."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.hints: list[str] = []
+
+    def attempt(self, make: Callable[[], T], place: str) -> T | None:
+        """Return what ``make`` returns; note its error and return ``None`` if it fails."""
+        try:
+            return make()
+        except RecipeError as error:
+            self.found += error.problems
+            self.hints += [error.hint] if error.hint else []
+        except TextsynthError as error:
+            self.found.append(error.message if error.message.startswith(place) else f"{place}: {error.message}")
+            self.hints += [error.hint] if error.hint else []
+        except ValueError as error:
+            self.found.append(f"{place}: {error}")
+        return None
+
+    def error(self) -> RecipeError:
+        """Return everything found so far as one error."""
+        return RecipeError(self.found, hint="; ".join(dict.fromkeys(self.hints)))

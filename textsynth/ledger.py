@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +133,29 @@ class Ledger:
         """Write a fact at once."""
         with guarded(self.folder):
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+
+    def claim(self, fingerprint: Mapping[str, Any], *, records: int) -> None:
+        """Write what this run is, or refuse if the folder holds something else or more than is wanted.
+
+        Raises:
+            LedgerError: with what changed.
+        """
+        held, ours = self.fact("fingerprint"), plain(fingerprint)
+        if held is not None and held != ours:
+            changed = differences(held, ours)
+            raise LedgerError(
+                f"the run folder {str(self.folder)!r} holds data of another recipe; changed: {'; '.join(changed[:8])}",
+                hint="take the change back, or give the new recipe a folder of its own with --folder",
+            )
+        if (kept := self.totals().kept) > records:
+            raise LedgerError(
+                f"the run folder {str(self.folder)!r} already holds {kept} accepted records, "
+                f"records: asks for {records}",
+                hint="ask for as many or more, or choose another folder with --folder",
+            )
+        if held is None:
+            self.set_fact("fingerprint", ours)
+            self.set_fact("created", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
     def add_draws(self, draws: Sequence[Draw]) -> None:
         """Note planned draws and, once each, the seeds they show."""

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from textsynth.assemble import Parts
-from textsynth.errors import LedgerError
 from textsynth.judge import FIRST_STEP, Hearing, Judge
-from textsynth.ledger import KEPT, Ledger, differences, plain
+from textsynth.ledger import KEPT, Ledger
 from textsynth.methods import Steps
-from textsynth.recipe import to_yaml
 from textsynth.records import Candidate, Completion, Draw, Drop, EngineStatus, Record, Request, Verdict
 from textsynth.registry import contain
 
@@ -108,7 +106,9 @@ class Pipeline:
         self._kept_before = 0
         self._started = self._drawn = self._noted = time.monotonic()
         try:
-            self._claim()
+            self.ledger.claim(parts.fingerprint, records=self.recipe.records)
+            for name, value in parts.facts.items():
+                self.ledger.set_fact(name, value)
             self._restore()
             self._sessions = self.ledger.fact("sessions", [])
         except BaseException:
@@ -155,33 +155,6 @@ class Pipeline:
                 self.ledger.close()
 
     # --- opening -----------------------------------------------------------------------------------------------------
-
-    def _claim(self) -> None:
-        """Write what this run is, or refuse if the folder holds something else."""
-        held = self.ledger.fact("fingerprint")
-        ours = plain(self.parts.fingerprint)
-        if held is not None and held != ours:
-            changed = differences(held, ours)
-            raise LedgerError(
-                f"the run folder {str(self.ledger.folder)!r} holds data of another recipe; changed: {'; '.join(changed[:8])}",
-                hint="take the change back, or give the new recipe a folder of its own with --folder",
-            )
-        kept = self.ledger.totals().kept
-        if kept > self.recipe.records:
-            raise LedgerError(
-                f"the run folder {str(self.ledger.folder)!r} already holds {kept} accepted records, "
-                f"records: asks for {self.recipe.records}",
-                hint="ask for as many or more, or choose another folder with --folder",
-            )
-        if held is None:
-            self.ledger.set_fact("fingerprint", ours)
-            self.ledger.set_fact("created", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-        self.ledger.set_fact("recipe", to_yaml(self.parts.data))
-        self.ledger.set_fact("folder", str(self.recipe.folder))
-        self.ledger.set_fact("findings", [[f.path, f.keyword, f.status, f.note] for f in self.parts.decoding.findings])
-        local = self.recipe.engine_name == "vllm"
-        self.ledger.set_fact("backend", self.parts.decoding.backend if local else "the server, as far as it obeys")
-        self.ledger.set_fact("seeds_rows", len(self.parts.seeds))
 
     def _restore(self) -> None:
         """Bring plan, filters, quotas and open draws to where the ledger ends."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from textsynth.filters import Filter, drop
 from textsynth.judge import Hearing, Judge
-from textsynth.records import Candidate, Verdict
+from textsynth.records import Candidate, Completion, Drop, Request, Sampling, Verdict
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -60,3 +62,25 @@ def settle(judge: Judge, window: Sequence[Candidate]) -> list[Verdict]:
     hearing = Hearing(judge.judge(window))
     assert hearing.proceed() == []
     return hearing.verdicts
+
+
+@dataclass
+class Oracle(Filter):
+    """Asks one question about each record and drops those whose answer is the word no."""
+
+    def __post_init__(self) -> None:
+        self.heard: dict[int, Completion] = {}
+
+    def ask(self, batch: Sequence[Candidate]) -> list[Request]:
+        message = {"role": "user", "content": "Is this good?"}
+        sampling = Sampling(max_tokens=16)
+        return [Request(c.draw.index, 0, (message,), '{"type": "string"}', sampling) for c in batch]
+
+    def hear(self, answers: Sequence[Completion]) -> None:
+        self.heard |= {answer.draw: answer for answer in answers}
+
+    def check(self, batch: Sequence[Candidate]) -> list[Drop | None]:
+        return [drop("no") if self.heard[c.draw.index].text == "no" else None for c in batch]
+
+    def measured(self) -> dict[str, int]:
+        return {"answers": len(self.heard)}

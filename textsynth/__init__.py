@@ -8,10 +8,10 @@
 Importing this loads neither torch nor vllm nor datasets.
 """
 
-from textsynth.api import check, load_run, preview, run, stream, synthesize
+from textsynth.api import check, load_run, preview, run, stream, synthesize, validate
 from textsynth.errors import TextsynthError
 from textsynth.recipe import Recipe
 from textsynth.runs import Run
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "Run", "TextsynthError", "check", "load_run", "preview", "run", "stream", "synthesize"]
+__all__ = ["Recipe", "Run", "TextsynthError", "check", "load_run", "preview", "run", "stream", "synthesize", "validate"]

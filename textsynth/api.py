@@ -16,7 +16,9 @@ from textsynth.pipeline import Pipeline, Progress
 from textsynth.recipe import Limits, Recipe, Windows, read
 from textsynth.records import Record
 from textsynth.runs import Run
+from textsynth.validate import validate
 
+__all__ = ["check", "load_run", "preview", "run", "stream", "synthesize", "validate"]
 Source = Recipe | Mapping[str, Any] | str | Path
 OnProgress = Callable[[Progress], None] | None
 

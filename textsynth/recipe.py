@@ -28,7 +28,7 @@ from textsynth import attributes, models
 from textsynth.attributes import Attribute
 from textsynth.errors import RecipeError, unknown
 from textsynth.records import Sampling
-from textsynth.registry import pydantic_problems
+from textsynth.registry import FIRST, pydantic_problems
 from textsynth.seeds import SeedSpec
 
 DEFAULT_FILTERS = ("refusal", "length", "duplicate", "near_duplicate", "copied")
@@ -53,14 +53,14 @@ class Named(Part):
 
 
 def read_named(value: Any) -> Any:
-    """Read the short forms of ``Named``; ``{pii: replace}`` is short for ``{pii: {mode: replace}}``."""
+    """Read the short forms of ``Named``; ``{pii: replace}`` gives the class's first option."""
     if isinstance(value, str):
         return {"name": value}
     if isinstance(value, Mapping) and len(value) == 1 and "name" not in value:
         ((name, options),) = value.items()
         return {
             "name": name,
-            "options": options if isinstance(options, Mapping) else {"mode": options} if options else {},
+            "options": options if isinstance(options, Mapping) else {FIRST: options} if options is not None else {},
         }
     if isinstance(value, Mapping) and len(value) > 1 and "name" not in value:
         raise ValueError(
@@ -82,6 +82,9 @@ class SamplingSpec(Part):
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=1)
     repetition_penalty: float | None = Field(default=None, gt=0)
+    banned: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description="phrases the decoder must not write (bad_words of vLLM and its server)"
+    )
 
     def sampling(self, *, in_process: bool) -> Sampling:
         """Return what is sent with each request; a server that is not ours gets no knob nobody asked for."""

@@ -53,6 +53,7 @@ class Sampling:
     top_k: int | None = None
     repetition_penalty: float | None = None
     stop: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
     seed: int = 0
 
     def with_seed(self, seed: int, *, max_tokens: int | None = None) -> Sampling:

@@ -19,6 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from textsynth.errors import RecipeError, unknown
 
 T = TypeVar("T")
+FIRST = ""
+"""Stands for the name of a class's first option, where only its value is given."""
 
 
 def names(package: str) -> list[str]:
@@ -75,6 +77,8 @@ def build(cls: type[Any], options: dict[str, Any], *, place: str) -> Any:
     if not is_dataclass(cls):
         raise RecipeError([f"{place}: {cls.__name__} must be a dataclass whose fields are its options"])
     known = [f.name for f in fields(cls) if f.init]
+    if FIRST in options and known:
+        options = {known[0]: options[FIRST]} | {key: value for key, value in options.items() if key != FIRST}
     wrong = [unknown(f"{place}.{key}", key, known) for key in options if key not in known]
     if wrong:
         raise RecipeError(wrong)

@@ -10,15 +10,17 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from textsynth import api, models, prompts
 from textsynth import recipe as recipes
 from textsynth.cli import DONE, LIMITED, show
 from textsynth.cli.progress import Live
 from textsynth.errors import RecipeError, unknown
+from textsynth.export import write as write_dataset
 from textsynth.recipe import ExportSpec
 from textsynth.runs import Run, forecast
+from textsynth.validate import Validation
 
 STARTER = """\
 # yaml-language-server: $schema=./recipe.schema.json
@@ -131,6 +133,8 @@ def make(recipe: recipes.Recipe, folder: Path, options: argparse.Namespace) -> t
         print(json.dumps({"event": "result", **result, "stopped_by": made.stopped_by, "exported": places}), flush=True)
     else:
         show.summary(made, places)
+        if getattr(options, "profile", False):
+            show.profile(made.ledger.fact("filters", {}))
     return made, places
 
 
@@ -264,6 +268,59 @@ def open_log(folder: Path | None) -> int:
     return os.open(os.devnull, os.O_WRONLY)
 
 
+def validate(options: argparse.Namespace) -> int:
+    """Judge an existing dataset and show what was dropped, why, with examples."""
+    with engine_output(None) as out, Live(out, as_json=options.json) as live:
+        found = api.validate(
+            options.data,
+            filters=read_filters(options.filters),
+            fields=options.fields.split(",") if options.fields else None,
+            schema=options.schema,
+            seeds=options.seeds,
+            model=options.model,
+            split=options.split,
+            limit=options.limit,
+            on_progress=live.update,
+        )
+    if options.to is not None:
+        write_validation(found, options.to)
+    if options.json:
+        result = {"rows": found.rows, "kept": found.kept.num_rows, "reasons": found.reasons, "filters": found.filters}
+        print(json.dumps({"event": "result", **result, "seconds": found.seconds}), flush=True)
+    else:
+        show.validation(found, options.examples)
+        if options.profile:
+            show.profile(found.filters)
+    return DONE
+
+
+def read_filters(text: str | None) -> list[Any]:
+    """Read the list of filters on a command line, written as in a recipe but for the outer brackets."""
+    import yaml
+
+    if text is None:
+        return list(recipes.DEFAULT_FILTERS)
+    try:
+        found: list[Any] = yaml.load(f"[{text}]", Loader=recipes.StrictLoader)
+    except yaml.YAMLError as error:
+        raise RecipeError(
+            [f"--filters: {text!r} is no list of filters: {error}"],
+            hint='write it as in a recipe: --filters "duplicate, {near_duplicate: {threshold: .7}}"',
+        ) from None
+    return found
+
+
+def write_validation(found: Validation, folder: Path) -> None:
+    """Write what was kept and what was dropped as datasets of their own."""
+    from datasets import DatasetDict
+
+    for name, part in (("kept", found.kept), ("dropped", found.dropped)):
+        if part.num_rows:
+            card = f"# {name}\n\n{part.num_rows:,} of {found.rows:,} rows, judged by {', '.join(found.filters)}.\n"
+            place = write_dataset(DatasetDict({"train": part}), folder / name, "parquet", card)
+            show.note(f"{name}: {place}")
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "init": init,
     "check": check,
@@ -277,4 +334,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "diff": diff,
     "demo": demo,
     "schema": schema,
+    "validate": validate,
 }

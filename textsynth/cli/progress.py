@@ -69,10 +69,21 @@ def as_data(progress: Progress) -> dict[str, object]:
 def line(progress: Progress) -> str:
     """Return one line of plain text."""
     drops = ", ".join(f"{reason} {count}" for reason, count in progress.reasons.items()) or "none"
-    return (
-        f"{progress.phase}: {progress.kept}/{progress.wanted} accepted, dropped: {drops}; "
-        f"{progress.tokens_per_second:.0f} tokens/s, engine {progress.engine.busy:.0%} busy, {left(progress)}"
-    )
+    return f"{progress.phase}: {counts(progress)}, dropped: {drops}; {speed(progress)}, {left(progress)}"
+
+
+def counts(progress: Progress) -> str:
+    """Say how many are accepted; of a dataset that is only judged, how many rows that took."""
+    if progress.engine.capacity:
+        return f"{progress.kept}/{progress.wanted} accepted"
+    return f"{progress.kept} kept of {progress.draws}/{progress.wanted}"
+
+
+def speed(progress: Progress) -> str:
+    """Say how fast it goes: in tokens of the engine, or in rows where there is none."""
+    if progress.engine.capacity:
+        return f"{progress.tokens_per_second:.0f} tokens/s, engine {progress.engine.busy:.0%} busy"
+    return f"{progress.draws / max(progress.seconds, 1e-9):,.0f} rows/s"
 
 
 def left(progress: Progress) -> str:
@@ -90,13 +101,13 @@ def duration(seconds: float) -> str:
 def display(progress: Progress) -> Group:
     """Return the live display: a bar, the rates, the drops by reason."""
     head = Table.grid(padding=(0, 2))
-    bar = ProgressBar(total=progress.wanted, completed=progress.kept, width=40)
-    head.add_row(bar, Text(f"{progress.kept}/{progress.wanted} accepted", style="bold"), Text(left(progress)))
     engine = progress.engine
-    rates = (
-        f"{progress.phase} · {progress.draws} draws · {progress.tokens_per_second:.0f} tokens/s · "
-        f"{engine.in_flight}/{engine.capacity} in flight · engine {engine.busy:.0%} busy · {duration(progress.seconds)}"
-    )
+    done = progress.kept if engine.capacity else progress.draws
+    bar = ProgressBar(total=progress.wanted, completed=done, width=40)
+    head.add_row(bar, Text(counts(progress), style="bold"), Text(left(progress)))
+    rates = f"{progress.phase} · {progress.draws} draws · {speed(progress)} · {duration(progress.seconds)}"
+    if engine.capacity:
+        rates += f" · {engine.in_flight}/{engine.capacity} in flight"
     if engine.retries:
         rates += f" · {engine.retries} retries"
     drops = Text("dropped: ", style="dim")

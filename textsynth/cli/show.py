@@ -20,6 +20,7 @@ from textsynth.models import Found
 from textsynth.prompts import Prompt
 from textsynth.runs import Explanation, Forecast, Run
 from textsynth.text import strings
+from textsynth.validate import Validation
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -120,6 +121,53 @@ def summary(run: Run, places: list[str], *, title: str = "Run") -> None:
     if title == "Run":  # a preview's folder is gone afterwards
         out.print(f"[dim]why one was dropped: textsynth why {run.folder} INDEX[/]")
     exported(places)
+
+
+def validation(found: Validation, examples: int) -> None:
+    """Show what filters made of a dataset: counts that add up, and some rows for each reason."""
+    rate = found.rows / max(found.seconds, 1e-9)
+    table = grid(
+        f"\n{found.kept.num_rows:,} of {found.rows:,} rows kept", "ended as", "rows", "share", right=("rows", "share")
+    )
+    for reason, count in {"kept": found.kept.num_rows, **found.reasons}.items():
+        table.add_row(f"[bold]{reason}[/]" if reason == "kept" else reason, f"{count:,}", f"{count / found.rows:.2%}")
+    table.add_row("[dim]all rows[/]", f"{found.rows:,}", "")
+    out.print(table)
+    for name, count in found.remarks.items():
+        out.print(f"{name} changed or remarked on {count:,} kept rows")
+    out.print(f"{duration(found.seconds)}, {rate:,.0f} rows/s")
+    for remark in found.notes:
+        out.print(f"[yellow]note:[/] {escape(remark)}")
+    for reason in found.reasons if examples else ():
+        out.print(f"\n[bold]{reason}[/]")
+        for row in found.examples(reason, examples):
+            drop = {name: row.pop(name) for name in list(row) if name.startswith("drop_")}
+            out.print(f"  [dim]row {drop['drop_row']}:[/] {escape(drop['drop_detail'] or '')}")
+            out.print(f"    {escape(shortened(row))}")
+            if (drop["drop_culprit"] or "").isdigit():
+                out.print(
+                    f"    [dim]row {drop['drop_culprit']}:[/] {escape(shortened(found.row(int(drop['drop_culprit']))))}"
+                )
+
+
+def shortened(row: Mapping[str, Any], most: int = 400) -> str:
+    """Return a row as JSON, cut in the middle of what is too long to read."""
+    text = json.dumps(row, ensure_ascii=False, default=str)
+    return text if len(text) <= most else f"{text[: most * 3 // 4]} [...] {text[-most // 4 :]}"
+
+
+def profile(filters: Mapping[str, Mapping[str, Any]]) -> None:
+    """Show what each filter cost: records checked, dropped and edited, and its own time."""
+    right = ("checked", "dropped", "edited", "µs a record", "share")
+    table = grid("\nCost of the filters", "filter", *right, right=right)
+    total = sum(cost["seconds"] for cost in filters.values())
+    most = max((cost["checked"] for cost in filters.values()), default=0)
+    for name, cost in filters.items():
+        each = f"{1e6 * cost['seconds'] / max(cost['checked'], 1):.1f}"
+        share = f"{cost['seconds'] / max(total, 1e-12):.0%}"
+        table.add_row(name, *(f"{cost[key]:,}" for key in right[:3]), each, share)
+    table.add_row("[dim]all, by records judged[/]", f"{most:,}", "", "", f"{1e6 * total / max(most, 1):.1f}", "")
+    out.print(table)
 
 
 def exported(places: list[str]) -> None:

@@ -72,6 +72,8 @@ def encode_body(request: Request, base: dict[str, Any], structured: Structured) 
             body[knob] = value
     if sampling.stop:
         body["stop"] = sampling.stop
+    if sampling.banned:
+        body["bad_words"] = sampling.banned
     if request.schema is not None and structured != "none":
         schema = msgspec.Raw(request.schema)  # JSON text already: copied, not parsed
         if structured == "vllm":

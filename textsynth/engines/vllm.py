@@ -307,6 +307,7 @@ def sampling_params(sampling: Sampling, schema: str | None, *, room: int) -> Any
         temperature=sampling.temperature,
         seed=sampling.seed,
         stop=list(sampling.stop) or None,
+        bad_words=list(sampling.banned) or None,
         structured_outputs=StructuredOutputsParams(json=schema) if schema is not None else None,
         output_kind=RequestOutputKind.FINAL_ONLY,
         **{name: value for name, value in given.items() if value is not None},

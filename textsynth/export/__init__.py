@@ -6,9 +6,11 @@ own is a subclass of ``Form`` with one method, ``layout``. Nothing changes silen
 hold exactly is written as JSON text, and the dataset card lists those columns.
 """
 
-from textsynth.export._build import split_sizes, to_dataset
+from textsynth.export._build import RowWriter, split_sizes, to_dataset
 from textsynth.export._card import Files, data_files, license_metadata, size_category
-from textsynth.export._features import Shape
+from textsynth.export._disk import disk_errors, scratch_folder
+from textsynth.export._encode import Misfit, row_encoder
+from textsynth.export._features import Shape, read_columns, to_features
 from textsynth.export._form import Form, Layout, build, require
 from textsynth.export._push import push
 from textsynth.export._write import write
@@ -17,14 +19,21 @@ __all__ = [
     "Files",
     "Form",
     "Layout",
+    "Misfit",
+    "RowWriter",
     "Shape",
     "build",
     "data_files",
+    "disk_errors",
     "license_metadata",
     "push",
+    "read_columns",
     "require",
+    "row_encoder",
+    "scratch_folder",
     "size_category",
     "split_sizes",
     "to_dataset",
+    "to_features",
     "write",
 ]

@@ -104,14 +104,42 @@ def assign(sizes: Mapping[str, int], seed: int) -> Any:
 
 def write_rows(file: Path, rows: Iterator[Record], schema: Any, fields: Collection[str]) -> int:
     """Write rows to an Arrow stream and return their number; ``fields`` are those of the record, for messages."""
-    import pyarrow
-
-    count = 0
-    with pyarrow.OSFile(str(file), "wb") as sink, pyarrow.ipc.new_stream(sink, schema) as writer:
+    with RowWriter(file, schema, fields) as writer:
         while chunk := list(islice(rows, CHUNK)):
-            writer.write_batch(to_batch(chunk, schema, count, fields))
-            count += len(chunk)
-    return count
+            writer.add(chunk)
+    return writer.count
+
+
+class RowWriter:
+    """Writes rows to an Arrow file as they come; the file is complete once the context is left.
+
+    Args:
+        schema: the ``pyarrow.Schema`` of the columns.
+        fields: the fields of the record, for messages.
+    """
+
+    def __init__(self, file: Path, schema: Any, fields: Collection[str]) -> None:
+        import pyarrow
+
+        self.file, self.count = file, 0
+        self._schema, self._fields = schema, fields
+        self._sink = pyarrow.OSFile(str(file), "wb")
+        self._writer = pyarrow.ipc.new_stream(self._sink, schema)
+
+    def __enter__(self) -> RowWriter:
+        """Begin."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Complete the file."""
+        self._writer.close()
+        self._sink.close()
+
+    def add(self, rows: Sequence[Record]) -> None:
+        """Write some rows. Raises ``ExportError`` for a value that its column cannot hold."""
+        if rows:
+            self._writer.write_batch(to_batch(rows, self._schema, self.count, self._fields))
+            self.count += len(rows)
 
 
 def to_batch(chunk: Sequence[Record], schema: Any, first: int, fields: Collection[str]) -> Any:

@@ -9,6 +9,7 @@ from textsynth.schema._constrain import constrain
 from textsynth.schema._decoding import Decoding, Finding
 from textsynth.schema._features import to_json_schema
 from textsynth.schema._load import load
+from textsynth.schema._observe import Observed, observe
 from textsynth.schema._problems import Problem
 from textsynth.schema._record import RecordSchema
 from textsynth.schema._short import short_form
@@ -17,10 +18,12 @@ __all__ = [
     "Backend",
     "Decoding",
     "Finding",
+    "Observed",
     "Problem",
     "RecordSchema",
     "constrain",
     "load",
+    "observe",
     "short_form",
     "to_json_schema",
 ]

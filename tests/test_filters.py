@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from textsynth import registry
 from textsynth.errors import RecipeError
 from textsynth.filters import Filter, Setting
-from textsynth.minhash import MinHashIndex, _Table, choose_bands, hash_words, jaccard
+from textsynth.keytable import KeyTable
+from textsynth.minhash import MinHashIndex, choose_bands, hash_words, jaccard
 from textsynth.records import Candidate, Draw, Drop, Seed
 from textsynth.schema import RecordSchema
 from textsynth.text import words
@@ -322,6 +323,34 @@ def test_duplicate_on_chosen_fields_and_on_nested_lists():
     assert [answer and answer.culprit for answer in found] == [None, "0", None, None]
 
 
+def test_duplicate_takes_lists_without_order_and_numbers_written_as_text_for_what_they_are():
+    document = {
+        "type": "object",
+        "properties": {
+            "tags": {"type": "array", "uniqueItems": True},
+            "price": {"type": "number"},
+            "code": {},
+            "steps": {},
+        },
+    }
+    rows = [
+        {"tags": ["A", "b"], "price": 1000.5},
+        {"tags": ["B ", "a"], "price": "1,000.50"},
+        {"tags": ["a", "b"], "price": "1000.51"},
+        {"code": "007"},
+        {"code": "7"},
+        {"steps": [1, 2, 2]},
+        {"steps": [2, 1, 2]},
+        {"steps": [2, 1]},
+    ]
+    batch = [candidate(number, row) for number, row in enumerate(rows)]
+    given = setting(document=document, text_fields=())
+    found = make("duplicate", given=given).check(batch)
+    assert [answer and answer.culprit for answer in found] == [None, "0", *[None] * 6]
+    found = make("duplicate", given=given, unordered=["steps"]).check(batch)
+    assert [answer and answer.culprit for answer in found] == [None, "0", None, None, None, None, "5", None]
+
+
 def test_duplicate_memory_stays_within_what_the_docstring_says():
     made = make("duplicate")
     batch = [candidate(index + 1000, f"text number {index}") for index in range(20_000)]
@@ -494,7 +523,7 @@ def test_bands_find_what_is_at_the_threshold(threshold):
 
 
 def test_the_table_finds_every_entry_while_it_grows():
-    rng, table, expected = np.random.default_rng(0), _Table(), {}
+    rng, table, expected = np.random.default_rng(0), KeyTable(), {}
     count = 0
     for step in range(120):
         keys = rng.integers(0, 300 if step % 40 == 0 else 2**32, int(rng.integers(0, 120)), dtype=np.uint32)
@@ -510,7 +539,7 @@ def test_the_table_finds_every_entry_while_it_grows():
 
 
 def test_a_look_up_stays_short_however_many_texts_begin_alike():
-    table = _Table()
+    table = KeyTable()
     for _ in range(50):
         table.add(np.full(20, 7, dtype=np.uint32))
     table.add(np.array([8], dtype=np.uint32))

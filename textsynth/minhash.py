@@ -8,23 +8,22 @@ takes ``4 n + 12 bands + 16`` bytes, and up to an eighth more as the arrays grow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from textsynth.keytable import Array as Array
+from textsynth.keytable import Column, KeyTable, sorted_pairs
 from textsynth.text import check_threshold, word_bytes
 
-Array = NDArray[Any]
 BLOCK = 256  # texts to sketch at once where there are many: enough to use numpy well, few enough for the cache
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _SPACE = 32
-_FULL = 64  # entries a key can have
+_PAIRS = 4096  # verified at once, so that a window of repetitions takes no more memory than others
 _BASE = 0x9FB21C651E98DF25  # any odd number whose bits look random
 
 
@@ -114,6 +113,14 @@ def hash_grams(words: Words, order: int) -> tuple[Array, Array]:
     return _mix(mixed[inside]), inside
 
 
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Rows of a window, each with the number of a text that may be near it."""
+
+    rows: Array
+    others: Array
+
+
 class MinHashIndex:
     """Texts kept so far, to be asked which of them a new text nearly repeats.
 
@@ -131,10 +138,11 @@ class MinHashIndex:
             raise ValueError(f"shingle must be at least 1 word, got {shingle}")
         self.threshold, self.shingle = threshold, shingle
         self.bands, self.rows = choose_bands(threshold, permutations)
+        self._reach = threshold * (1 - 1e-9)  # at best, the smaller of two sets lies in the larger
         self._multipliers = _constants(self.bands * self.rows, seed=1).astype(np.uint32) | np.uint32(1)
-        self._ids, self._ends = _Column(np.int64), _Column(np.int64)
-        self._shingles = _Column(np.uint32)
-        self._table = _Table()
+        self._ids, self._ends = Column(np.int64), Column(np.int64)
+        self._shingles = Column(np.uint32)
+        self._table = KeyTable()
 
     def __len__(self) -> int:
         """Count the texts stored."""
@@ -151,17 +159,26 @@ class MinHashIndex:
     def query(self, sketches: Sketches) -> list[Match | None]:
         """Return, per text, the most similar stored text at or above the threshold; of equals, the one stored first."""
         found: list[Match | None] = [None] * len(sketches)
-        for row, stored in self._candidates(sketches).items():
-            found[row] = self._best(sketches, row, stored, [])
+        pairs = self._candidates(sketches)
+        for start in range(0, len(pairs.rows), _PAIRS):
+            chunk = Pairs(pairs.rows[start : start + _PAIRS], pairs.others[start : start + _PAIRS])
+            for row, match in self._verify(sketches, chunk):
+                best = found[row]
+                if best is None or match.score > best.score:
+                    found[row] = match
         return found
 
     def screen(self, sketches: Sketches) -> list[Match | None]:
         """Like ``query``, but each text is also compared with the earlier texts of the window that found no match."""
-        found: list[Match | None] = [None] * len(sketches)
-        stored, inner = self._candidates(sketches), _pairs(sketches)
-        for row in sorted({*stored, *inner}):
-            earlier = [other for other in inner.get(row, []) if found[other] is None]
-            found[row] = self._best(sketches, row, stored.get(row, []), earlier)
+        found, inner = self.query(sketches), _inner_pairs(sketches)
+        earlier: dict[int, list[int]] = {}
+        for row, other in zip(inner.rows.tolist(), inner.others.tolist(), strict=True):
+            earlier.setdefault(row, []).append(other)
+        for row, others in earlier.items():
+            standing = [other for other in others if found[other] is None]
+            match, best = self._best(sketches, row, standing), found[row]
+            if match is not None and (best is None or match.score > best.score):
+                found[row] = match
         return found
 
     def add(self, sketches: Sketches, rows: Sequence[int] | None = None) -> None:
@@ -206,29 +223,46 @@ class MinHashIndex:
         weights = _constants(self.bands * self.rows, seed=2).reshape(self.bands, self.rows, 1)
         return (_mix((values * weights).sum(axis=1)) >> _HALF).astype(np.uint32).T
 
-    def _candidates(self, sketches: Sketches) -> dict[int, list[int]]:
-        """Return, per row, the stored texts that share a band with it."""
+    def _candidates(self, sketches: Sketches) -> Pairs:
+        """Return the stored texts that share a band with each row and are long enough to be near."""
         filled = sketches.filled()
         asked, entries = self._table.find(sketches.bands[filled].ravel())
-        return _grouped(filled[asked // self.bands], entries // self.bands)
+        pairs = _distinct(filled[asked // self.bands], entries // self.bands)
+        ends = self._ends.view()
+        lengths = ends[pairs.others] - np.where(pairs.others, ends[pairs.others - 1], 0)
+        queries = np.diff(sketches.ends, prepend=0)[pairs.rows]
+        near = (self._reach * queries <= lengths) & (self._reach * lengths <= queries)
+        return Pairs(pairs.rows[near], pairs.others[near])
 
-    def _best(self, sketches: Sketches, row: int, stored: list[int], earlier: list[int]) -> Match | None:
-        """Verify candidates exactly; the best of them at or above the threshold, of equals the first."""
+    def _verify(self, sketches: Sketches, pairs: Pairs) -> Iterator[tuple[int, Match]]:
+        """Yield the pairs whose exact similarity is at or above the threshold, by row, then in the order of storing."""
+        if not len(pairs.rows):
+            return
         shingles, ends, ids = self._shingles.view(), self._ends.view(), self._ids.view()
-        sets = [shingles[ends[k - 1] if k else 0 : ends[k]] for k in stored]
-        sets += [sketches.shingle_set(k) for k in earlier]
+        starts = np.where(pairs.others, ends[pairs.others - 1], 0)
+        sizes = ends[pairs.others] - starts
+        first = np.cumsum(sizes) - sizes
+        values = shingles[np.arange(sizes.sum()) + np.repeat(starts - first, sizes)]
+        queries = np.diff(sketches.ends, prepend=0)
+        owners = np.repeat(np.arange(len(sketches)), queries).astype(np.uint64) << _HALF
+        table = owners | sketches.shingles  # sorted: by row, then by shingle
+        wanted = np.repeat(pairs.rows.astype(np.uint64) << _HALF, sizes) | values
+        at = np.minimum(np.searchsorted(table, wanted), len(table) - 1)
+        shared = np.add.reduceat(table[at] == wanted, first, dtype=np.int64)
+        scores = shared / (queries[pairs.rows] + sizes - shared)
+        for k in np.flatnonzero(scores >= self.threshold).tolist():
+            yield int(pairs.rows[k]), Match(id=int(ids[pairs.others[k]]), score=float(scores[k]))
+
+    def _best(self, sketches: Sketches, row: int, others: Sequence[int]) -> Match | None:
+        """Return the most similar of some rows of the same window at or above the threshold; of equals, the first."""
         query = sketches.shingle_set(row)
-        reach = self.threshold * (1 - 1e-9)  # at best, the smaller of two sets lies in the larger
-        near = [k for k, s in enumerate(sets) if reach * len(query) <= len(s) <= len(query) / reach]
+        sets = {k: sketches.shingle_set(k) for k in others}
+        near = [k for k, s in sets.items() if self._reach * len(query) <= len(s) <= len(query) / self._reach]
         if not near:
             return None
         scores = jaccard(query, [sets[k] for k in near])
         top = int(np.argmax(scores))
-        if scores[top] < self.threshold:
-            return None
-        k = near[top]
-        found = ids[stored[k]] if k < len(stored) else sketches.ids[earlier[k - len(stored)]]
-        return Match(id=int(found), score=float(scores[top]))
+        return Match(int(sketches.ids[near[top]]), float(scores[top])) if scores[top] >= self.threshold else None
 
 
 def jaccard(query: Array, others: Sequence[Array]) -> Array:
@@ -241,106 +275,11 @@ def jaccard(query: Array, others: Sequence[Array]) -> Array:
     return scores
 
 
-class _Column:
-    """An array that grows in place. A view must not outlive the call that takes it, or the next ``append`` fails."""
-
-    def __init__(self, dtype: type[np.generic]) -> None:
-        self._dtype = np.dtype(dtype)
-        self._data = bytearray()
-
-    def __len__(self) -> int:
-        return len(self._data) // self._dtype.itemsize
-
-    def view(self) -> Array:
-        return np.frombuffer(self._data, dtype=self._dtype)
-
-    def append(self, values: Array) -> None:
-        self._data += np.ascontiguousarray(values, dtype=self._dtype).data.cast("B")
-
-
-class _Table:
-    """A hash table from 32-bit keys to entry numbers (0, 1, ... in order of adding), as chains through flat arrays.
-
-    It grows by as many slots as it takes entries (linear hashing, Litwin 1980), so no insertion stops to rebuild it.
-    ``heads`` and ``links`` hold entry numbers plus one; 0 ends a chain. 12 bytes an entry. Entries whose key has
-    ``_FULL`` already cannot be found by it: a band that so many texts share is their boilerplate, and says nothing of
-    which are near. This keeps the cost of a look-up independent of how many texts begin alike.
-    """
-
-    def __init__(self) -> None:
-        self._keys, self._links, self._heads = _Column(np.uint32), _Column(np.uint32), _Column(np.uint32)
-        self._heads.append(np.zeros(1024, dtype=np.uint32))
-
-    def find(self, keys: Array) -> tuple[Array, Array]:
-        """Return all pairs (number of a key asked for, number of an entry with that key)."""
-        stored, links = self._keys.view(), self._links.view()
-        asked = np.arange(len(keys))
-        entries = self._heads.view()[self._slots(keys)]
-        pairs = [(asked[:0], asked[:0])]
-        while len(asked):
-            some = np.flatnonzero(entries)
-            asked, at = asked[some], entries[some] - np.uint32(1)
-            hit = np.flatnonzero(stored[at] == keys[asked])
-            pairs.append((asked[hit], at[hit].astype(np.int64)))
-            entries = links[at]
-        return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
-
-    def add(self, keys: Array) -> None:
-        """Add one entry per key."""
-        open_keys = np.flatnonzero(np.bincount(self.find(keys)[0], minlength=len(keys)) < _FULL)
-        entries = len(self._keys) + open_keys
-        self._keys.append(keys)
-        self._links.append(np.zeros(len(keys), dtype=np.uint32))
-        self._link(entries)
-        self._grow(len(entries))
-
-    def _slots(self, keys: Array) -> Array:
-        """Return the slot of each key: its low bits, one more of them for the slots that have been split already."""
-        size = len(self._heads)
-        low = 1 << (size.bit_length() - 1)
-        slots = (keys & np.uint32(2 * low - 1)).astype(np.int64)
-        return np.where(slots < size, slots, slots & (low - 1))
-
-    def _link(self, entries: Array) -> None:
-        """Put entries at the heads of their chains; those that meet in one slot are chained to each other first."""
-        if not len(entries):
-            return
-        slots, entries = _sorted_pairs(self._slots(self._keys.view()[entries]), entries)
-        links, heads = self._links.view(), self._heads.view()
-        changes = slots[1:] != slots[:-1]
-        first, last = np.concatenate([[True], changes]), np.concatenate([changes, [True]])
-        below = np.concatenate([[0], entries[:-1] + 1])
-        links[entries] = np.where(first, heads[slots], below)
-        heads[slots[last]] = entries[last] + 1
-
-    def _grow(self, count: int) -> None:
-        """Split the next ``count`` slots, moving about half of each one's entries to a new slot at the end."""
-        while count:
-            size = len(self._heads)
-            low = 1 << (size.bit_length() - 1)
-            step = min(count, 2 * low - size)
-            old = np.arange(size - low, size - low + step)
-            moved = self._empty(old)
-            self._heads.append(np.zeros(step, dtype=np.uint32))
-            self._link(moved)
-            count -= step
-
-    def _empty(self, slots: Array) -> Array:
-        """Cut the chains of some slots and return their entries."""
-        heads, links = self._heads.view(), self._links.view()
-        entries, parts = heads[slots], []
-        heads[slots] = 0
-        while len(entries := entries[entries != 0]):
-            parts.append(entries.astype(np.int64) - 1)
-            entries = links[parts[-1]]
-        return np.concatenate([slots[:0], *parts])
-
-
-def _pairs(sketches: Sketches) -> dict[int, list[int]]:
-    """Return, per row, the earlier rows of the same window that share a band with it."""
+def _inner_pairs(sketches: Sketches) -> Pairs:
+    """Return the rows of a window with the earlier rows that share a band with them."""
     filled = sketches.filled()
     rows = np.repeat(filled, sketches.bands.shape[1])
-    keys, rows = _sorted_pairs(sketches.bands[filled].ravel(), rows)
+    keys, rows = sorted_pairs(sketches.bands[filled].ravel(), rows)
     equal, shift, later, earlier = np.arange(len(keys)), 1, [rows[:0]], [rows[:0]]
     while len(equal := equal[equal < len(keys) - shift]):
         equal = equal[keys[equal] == keys[equal + shift]]
@@ -348,21 +287,13 @@ def _pairs(sketches: Sketches) -> dict[int, list[int]]:
         earlier.append(rows[apart])
         later.append(rows[apart + shift])
         shift += 1
-    return _grouped(np.concatenate(later), np.concatenate(earlier))
+    return _distinct(np.concatenate(later), np.concatenate(earlier))
 
 
-def _grouped(rows: Array, others: Array) -> dict[int, list[int]]:
-    """Gather the distinct pairs (row, other) by row, both in ascending order."""
-    groups: dict[int, list[int]] = {}
-    for pair in sorted(set(zip(rows.tolist(), others.tolist(), strict=True))):
-        groups.setdefault(pair[0], []).append(pair[1])
-    return groups
-
-
-def _sorted_pairs(major: Array, minor: Array) -> tuple[Array, Array]:
-    """Sort pairs of numbers below 2**32, packed in 64 bits: far faster than sorting indirectly."""
-    packed = np.sort(major.astype(np.uint64) << _HALF | minor.astype(np.uint64))
-    return (packed >> _HALF).astype(np.int64), (packed & _LOW).astype(np.int64)
+def _distinct(rows: Array, others: Array) -> Pairs:
+    """Return the distinct pairs (row, other), by row, then by other."""
+    packed = np.unique(rows.astype(np.uint64) << _HALF | others.astype(np.uint64))
+    return Pairs((packed >> _HALF).astype(np.int64), (packed & _LOW).astype(np.int64))
 
 
 def _shingles(words: Words, order: int) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class RunFacts:
         findings: what else the reader must know of the schema (bounds put in, keywords not enforced).
         filters: names of the filters that ran.
         measures: lines about quality, as Markdown.
+        pii_unsought: kinds of personal data that the PII filter did not look for; ``None`` if there was no such filter.
         json_columns: paths of columns that hold JSON text, with the reason.
         created: the day, as ISO date.
         splits: rows by split.
@@ -84,6 +85,7 @@ class RunFacts:
     findings: Sequence[str] = ()
     filters: Sequence[str] = ()
     measures: Sequence[str] = ()
+    pii_unsought: Sequence[str] | None = None
     json_columns: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     textsynth_version: str = ""
@@ -138,6 +140,7 @@ def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
         quotas_wanted=parts.quotas,
         quotas_got=count_quotas(run),
         filters=list(parts.filters),
+        **filter_facts(fact("filters", {}), parts.filters),
         json_columns=run.form(spec).json_columns(parts.schema),
         seed=recipe.seed,
         textsynth_version=importlib.metadata.version("textsynth"),
@@ -179,6 +182,28 @@ def seed_facts(recipe: Recipe, rows: int) -> dict[str, Any]:
     source = spec.path if HUB_NAME.fullmatch(spec.path) else Path(spec.path).name
     named = {"seeds_license": spec.license, "seeds_attribution": spec.attribution}
     return {"seeds_source": source, "seeds_rows": rows, **named}
+
+
+def filter_facts(reported: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return what the card says of what the filters measured, one line each, and of what was not looked for."""
+    lines = [
+        f"{name}, {key.replace('_', ' ')}: {shown(value)}"
+        for name, found in reported.items()
+        for key, value in found["measured"].items()
+        if value not in (None, [], {}, "")
+    ]
+    unsought = reported.get("pii", {}).get("measured", {}).get("not_looked_for", ())
+    return {"measures": lines, "pii_unsought": unsought if "pii" in names else None}
+
+
+def shown(value: Any) -> str:
+    """Return a measurement in one line: numbers rounded, the first ten of many."""
+    if isinstance(value, Mapping):
+        value = [f"{key} {shown(item)}" for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        parts = [shown(item) for item in value[:10]]
+        return ", ".join([*parts, f"and {len(value) - 10} more"] if len(value) > 10 else parts)
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else cell(str(value))
 
 
 def card(facts: RunFacts) -> str:
@@ -316,11 +341,10 @@ def schema(facts: RunFacts) -> list[str]:
 
 def limits(facts: RunFacts) -> list[str]:
     """Return what a user of the data must not assume."""
-    pii = (
-        "- A filter looked for personal data; it finds patterns and names, not everything."
-        if "pii" in facts.filters
-        else "- Nobody looked for personal data: no PII filter ran. The model may repeat what it was trained on."
-    )
+    pii = "- Nobody looked for personal data: no PII filter ran. The model may repeat what it was trained on."
+    if facts.pii_unsought is not None:
+        left = f" It did not look for {', '.join(facts.pii_unsought)}." if facts.pii_unsought else ""
+        pii = f"- A filter looked for personal data; it does not find everything.{left}"
     ran = codes(facts.filters) if facts.filters else "none"
     lines = [
         "- The records are synthetic. What they state as fact may be wrong, and no share or correlation in them holds "

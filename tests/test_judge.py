@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from conftest import settle
+from conftest import Oracle, settle
 
 from textsynth.filters import Filter, drop
-from textsynth.judge import Judge
-from textsynth.records import Candidate, Draw, Drop
+from textsynth.judge import FIRST_STEP, Hearing, Judge
+from textsynth.records import Candidate, Completion, Draw, Drop, Edit
 
 
 def candidate(index: int, record: dict[str, Any] | None, failure: Drop | None = None) -> Candidate:
@@ -189,3 +189,92 @@ def test_other_filters_still_judge_what_a_broken_one_leaves():
     verdicts = settle(judge(own=Answers(raises_on_x), bad=Bad()), batch("a!", "x", "b"))
     assert reasons(verdicts) == ["bad", "filter_error", "kept"]
     assert "ZeroDivisionError" in verdicts[1].drop.detail
+
+
+# edits, questions, slow work, cost ------------------------------------------------------------------------------------
+
+
+def test_an_edited_record_goes_on_changed_and_the_filters_after_it_see_the_change():
+    seen: list[str] = []
+
+    def shorten(items):
+        return [Edit({"text": item.record["text"][0]}, "shortened") for item in items]
+
+    def look(items):
+        seen.extend(item.record["text"] for item in items)
+        return [None] * len(items)
+
+    items = batch("abc", "def")
+    verdicts = settle(judge(cut=Answers(shorten), look=Answers(look)), items)
+    assert seen == ["a", "d"] and [v.candidate.record["text"] for v in verdicts] == ["a", "d"]
+    assert [v.remarks for v in verdicts] == [("cut: shortened",)] * 2
+    assert items[0].record == {"text": "abc"}, "what was handed in is as it was"
+
+
+def test_what_is_remembered_is_the_edited_record():
+    made = judge(cut=Answers(lambda items: [Edit({"text": "z"}, "same") for _ in items]), repeats=Repeats())
+    assert reasons(settle(made, batch("a", "b"))) == ["kept", "repeats"]
+    assert reasons(settle(made, [candidate(9, {"text": "c"})])) == ["repeats"]
+
+
+def test_questions_are_asked_once_per_window_and_answers_reach_the_filter_by_its_own_steps():
+    made = judge(bad=Bad(), oracle=Oracle(), repeats=Repeats())
+    hearing = Hearing(made.judge(batch("a", "b!", "c")))
+    questions = hearing.proceed()
+    assert [(q.draw, q.step) for q in questions] == [(0, 2 * FIRST_STEP), (2, 2 * FIRST_STEP)]
+    assert [name for name, _ in made.addressed(questions)] == ["oracle", "oracle"]
+    assert hearing.proceed() == [] and hearing.verdicts is None, "one answer is missing"
+    hearing.answer(Completion(0, 2 * FIRST_STEP, "no", "stop"))
+    hearing.answer(Completion(7, 0, "never asked", "stop"))
+    assert hearing.proceed() == [] and hearing.verdicts is None
+    hearing.answer(Completion(2, 2 * FIRST_STEP, "yes", "stop"))
+    assert hearing.proceed() == []
+    assert reasons(hearing.verdicts) == ["oracle", "bad", "kept"]
+
+
+def test_a_candidate_judged_again_is_not_asked_about_again():
+    made = judge(oracle=Oracle(), repeats=Repeats(), bad=Bad())
+    hearing = Hearing(made.judge(batch("a!", "ab")))
+    for question in hearing.proceed():
+        hearing.answer(Completion(question.draw, question.step, "yes", "stop"))
+    assert hearing.proceed() == []
+    assert reasons(hearing.verdicts) == ["bad", "kept"], "the second is judged again without its culprit"
+
+
+@dataclass
+class Slow(Answers):
+    """Is ready only after it was asked twice."""
+
+    asked: int = 0
+
+    def begin(self, batch: Sequence[Candidate]) -> None:
+        self.asked = 0
+
+    def ready(self, batch: Sequence[Candidate]) -> bool:
+        self.asked += 1
+        return self.asked > 2
+
+
+def test_slow_work_is_waited_for_and_a_filter_that_cannot_say_is_not():
+    made, items = judge(slow=Slow(lambda items: [None] * len(items))), batch("a")
+    made.begin(items)
+    assert [made.ready(items) for _ in range(3)] == [False, False, True]
+
+    @dataclass
+    class Broken(Slow):
+        def ready(self, batch: Sequence[Candidate]) -> bool:
+            raise RuntimeError("no idea")
+
+    assert judge(broken=Broken(lambda items: [None] * len(items))).ready(items)
+    assert made.ready([candidate(0, None)]), "nothing to judge, nothing to wait for"
+
+
+def test_the_report_counts_what_each_filter_did():
+    made = judge(bad=Bad(), cut=Answers(lambda items: [Edit(item.record, "seen") for item in items]))
+    settle(made, batch("a", "b!", "c"))
+    found = made.report()
+    assert {name: (c["checked"], c["dropped"], c["edited"]) for name, c in found.items()} == {
+        "bad": (3, 1, 0),
+        "cut": (2, 0, 2),
+    }
+    assert all(c["seconds"] > 0 and c["measured"] == {} for c in found.values())

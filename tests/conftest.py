@@ -12,7 +12,7 @@ import pytest
 
 from textsynth.filters import Filter, drop
 from textsynth.judge import Hearing, Judge
-from textsynth.records import Candidate, Completion, Drop, Request, Sampling, Verdict
+from textsynth.records import Candidate, Completion, Drop, Edit, Request, Sampling, Verdict
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -42,16 +42,19 @@ DIALOGUE = {
 }
 
 
+JUDGED = SCRIPTED | {"filters": ["refusal", "duplicate", "near_duplicate", "tests.conftest:Oracle"]}
+
+
 @pytest.fixture
 def scripted() -> dict[str, object]:
     """Return a recipe on the scripted engine with faults of every kind."""
     return dict(SCRIPTED)
 
 
-@pytest.fixture(params=["records", "dialogues"])
+@pytest.fixture(params=["records", "dialogues", "judged"])
 def either(request: pytest.FixtureRequest) -> dict[str, object]:
-    """Return one recipe of each method."""
-    return dict(SCRIPTED if request.param == "records" else DIALOGUE)
+    """Return one recipe of each method, and one with a filter that asks the model and changes records."""
+    return dict({"records": SCRIPTED, "dialogues": DIALOGUE, "judged": JUDGED}[request.param])
 
 
 PROGRAM = [sys.executable, "-m", "textsynth.cli"]
@@ -66,7 +69,7 @@ def settle(judge: Judge, window: Sequence[Candidate]) -> list[Verdict]:
 
 @dataclass
 class Oracle(Filter):
-    """Asks one question about each record and drops those whose answer is the word no."""
+    """Asks about each record, drops those whose answer is the word no or begins with a vowel, and signs the others."""
 
     def __post_init__(self) -> None:
         self.heard: dict[int, Completion] = {}
@@ -79,8 +82,15 @@ class Oracle(Filter):
     def hear(self, answers: Sequence[Completion]) -> None:
         self.heard |= {answer.draw: answer for answer in answers}
 
-    def check(self, batch: Sequence[Candidate]) -> list[Drop | None]:
-        return [drop("no") if self.heard[c.draw.index].text == "no" else None for c in batch]
+    def check(self, batch: Sequence[Candidate]) -> list[Drop | Edit | None]:
+        return [self.judge(c, self.heard[c.draw.index].text) for c in batch]
+
+    def judge(self, item: Candidate, answer: str) -> Drop | Edit | None:
+        if answer == "no" or answer.lstrip('"')[:1].lower() in "aeiou":
+            return drop(answer)
+        return (
+            Edit({**item.record, "body": answer.strip('"')[:40].ljust(20)}, "signed") if "body" in item.record else None
+        )
 
     def measured(self) -> dict[str, int]:
         return {"answers": len(self.heard)}

@@ -99,6 +99,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--to", type=Path, metavar="FOLDER", help="write the datasets FOLDER/kept and FOLDER/dropped")
     one.add_argument("--profile", action="store_true", help="show what each filter cost")
     one.add_argument("--json", action="store_true", help="progress and result as JSON lines on standard output")
+    one = add("filters", "list the filters, or show one with its options")
+    one.add_argument("name", nargs="?")
     one = add("prompts", "list the prompt library, or show one template")
     one.add_argument("name", nargs="?")
     one = add("models", "list the models on this machine, or fetch one")

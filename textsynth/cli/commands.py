@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from textsynth import api, models, prompts
+from textsynth import api, models, prompts, registry
 from textsynth import recipe as recipes
 from textsynth.cli import DONE, LIMITED, show
 from textsynth.cli.progress import Live
@@ -216,6 +216,15 @@ def show_prompts(options: argparse.Namespace) -> int:
     return DONE
 
 
+def show_filters(options: argparse.Namespace) -> int:
+    """List the filters or show one."""
+    if options.name is None:
+        show.filters({name: registry.load("filters", name, place="filters") for name in registry.names("filters")})
+    else:
+        show.filter_options(options.name, registry.load("filters", options.name, place="filters"))
+    return DONE
+
+
 def show_models(options: argparse.Namespace) -> int:
     """List the models on this machine, or fetch one."""
     if options.fetch is None:
@@ -329,6 +338,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "why": why,
     "show": show_run,
     "export": export,
+    "filters": show_filters,
     "prompts": show_prompts,
     "models": show_models,
     "diff": diff,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from itertools import islice
 from typing import Any
 
@@ -274,6 +276,27 @@ def prompt(item: Prompt) -> None:
         out.print(f"\n[cyan]{'user' if part == 'body' else part}[/]\n{escape(text.strip())}")
     if item.example:
         out.print(f"\n[cyan]example recipe[/]\n{escape(item.example.strip())}")
+
+
+def filters(found: Mapping[str, type[Any]]) -> None:
+    """List filters by what their documentation says first."""
+    table = grid("Filters", "name", "what it does", "options")
+    for name, cls in found.items():
+        first = inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0]
+        table.add_row(name, escape(" ".join(first.split())), escape(", ".join(f.name for f in fields(cls) if f.init)))
+    out.print(table)
+    out.print("[dim]one in full: textsynth filters NAME; your own: module:Class[/]")
+
+
+def filter_options(name: str, cls: type[Any]) -> None:
+    """Show a filter's documentation and its options with their defaults."""
+    out.print(f"[bold]{name}[/]\n{escape(inspect.cleandoc(cls.__doc__ or ''))}\n")
+    table = grid("Options", "name", "default")
+    for option in (f for f in fields(cls) if f.init):
+        has_none = option.default is MISSING and option.default_factory is MISSING
+        made = option.default if option.default_factory is MISSING else option.default_factory()
+        table.add_row(option.name, "must be given" if has_none else escape(repr(made)))
+    out.print(table)
 
 
 def models(found: list[Found]) -> None:

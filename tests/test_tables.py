@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -149,3 +150,41 @@ def test_what_is_not_there_is_named_with_where_it_was_looked_for(tmp_path):
 def test_csv_values_become_what_their_field_allows(text, types, value):
     read_value = tables.typed({"a": text}, {"a": types})["a"]
     assert read_value == value and type(read_value) is type(value)
+
+
+def test_a_stream_reads_no_further_than_it_is_asked_and_says_at_once_what_is_missing(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"a": 2}\nnot json\n')
+    rows = tables.stream("rows.jsonl", folder=tmp_path, place="reference")
+    assert [next(rows), next(rows)] == [{"a": 1}, {"a": 2}]
+    with pytest.raises(RecipeError, match="line 3"):
+        next(rows)
+    with pytest.raises(RecipeError, match="reference: no such file"):
+        tables.stream("none.jsonl", folder=tmp_path, place="reference")
+
+
+def write_large(path, rows):
+    """Write some hundred bytes a row; Parquet as one row group."""
+    texts = [f"{number} " + "long text of a row " * 20 for number in range(rows)]
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.table({"text": texts}), path, row_group_size=rows, use_dictionary=False)
+    elif path.suffix == ".csv":
+        path.write_text("text\n" + "\n".join(texts) + "\n")
+    else:
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_the_memory_of_a_stream_does_not_grow_with_the_file(tmp_path, kind):
+    path = tmp_path / f"rows.{kind}"
+    write_large(path, 20_000)  # 8 MB
+    before = pa.total_allocated_bytes()
+    tracemalloc.start()
+    most, last = 0, ""
+    for count, row in enumerate(tables.stream(path.name, folder=tmp_path, place="x"), 1):
+        last = row["text"]
+        if count % 1000 == 0:
+            most = max(most, pa.total_allocated_bytes() - before)
+    most += tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 20_000 and last.startswith("19999 ")
+    assert most < 4_000_000

@@ -19,10 +19,23 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
 def read(source: str, *, folder: Path, place: str, split: str = "train", limit: int | None = None) -> list[Row]:
-    """Return the rows of ``source``: a file or folder (relative to ``folder``), or the id of a Hugging Face dataset.
+    """Return the rows that ``stream`` yields, as a list."""
+    return list(stream(source, folder=folder, place=place, split=split, limit=limit))
+
+
+def stream(source: str, *, folder: Path, place: str, split: str = "train", limit: int | None = None) -> Iterator[Row]:
+    """Yield the rows of ``source``: a file or folder (relative to ``folder``), or the id of a Hugging Face dataset.
+
+    Memory does not depend on the number of rows, except for JSON (one list) and a folder of texts (one file at a time);
+    a dataset of the hub is read from its memory-mapped cache.
+
+    Args:
+        place: where in the recipe the source is named, for messages.
+        split: of a Hugging Face dataset.
+        limit: the most rows to read.
 
     Raises:
-        RecipeError: no such file, an unreadable one (with its line), or a dataset that cannot be loaded.
+        RecipeError: no such file (at once), an unreadable one (with its line), no rows, or a dataset that cannot be loaded.
     """
     path = folder / Path(source).expanduser()
     if path.exists():
@@ -31,10 +44,16 @@ def read(source: str, *, folder: Path, place: str, split: str = "train", limit: 
         raise RecipeError([f"{place}: no such file: {source!r} (looked in {folder})"])
     else:
         rows = read_hub(source, split, place=place)
-    found = list(itertools.islice(rows, limit))
-    if not found:
+    return some_rows(itertools.islice(rows, limit), source, place=place)
+
+
+def some_rows(rows: Iterator[Row], source: str, *, place: str) -> Iterator[Row]:
+    """Yield the rows, or say that there are none."""
+    first = next(rows, None)
+    if first is None:
         raise RecipeError([f"{place}: {source!r} holds no rows"])
-    return found
+    yield first
+    yield from rows
 
 
 def read_path(path: Path, *, place: str) -> Iterator[Row]:
@@ -107,11 +126,12 @@ def read_csv(path: Path) -> Iterator[Row]:
 
 
 def read_parquet(path: Path) -> Iterator[Row]:
-    """Yield the rows of a Parquet file, a batch in memory at a time."""
+    """Yield the rows of a Parquet file, some in memory at a time, however large its row groups are."""
     import pyarrow.parquet as parquet
 
-    for batch in parquet.ParquetFile(path).iter_batches():
-        yield from batch.to_pylist()
+    with parquet.ParquetFile(path, buffer_size=1 << 20) as file:
+        for batch in file.iter_batches(batch_size=1024):
+            yield from batch.to_pylist()
 
 
 def saved_dataset(path: Path) -> Iterator[Row]:

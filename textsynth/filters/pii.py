@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from textsynth.errors import unknown
 from textsynth.filters import Answer, Filter, Setting, drop
 from textsynth.pii import TYPES, Detector, Finding, names
 from textsynth.pii.surrogates import Scope, Surrogates, check_locale
-from textsynth.records import Candidate, Drop, Edit, Record
+from textsynth.records import Candidate, Draw, Drop, Edit, Record
 from textsynth.text import require_fields
 
 Action = Literal["drop", "redact", "replace", "keep"]
@@ -23,6 +24,8 @@ ATTEMPTS = 4
 """How often other surrogates are tried where the first break the schema."""
 STRICTNESS = {action: place for place, action in enumerate(("keep", "replace", "redact", "drop"))}
 DONE: dict[Action, str] = {"keep": "found", "replace": "replaced", "redact": "redacted", "drop": "dropped"}
+_NOBODY = Draw(-1, 0, {}, (), 0)
+_WORD = re.compile(r"\w+")
 _SHOWN = 3  # findings named in a verdict
 
 Path = tuple[str | int, ...]
@@ -44,7 +47,7 @@ class Pii(Filter):
     Every string at any depth is read. Most types are proven by checksum, numbering plan or format (level ``valid``);
     ``shaped`` findings look the part but fail that proof, as numbers that a model makes up do; ``context`` findings are
     told by the words around them, ``model`` findings by the model of names. What the recipe drew on purpose is known: a
-    finding inside a drawn value, or equal to one, is none.
+    finding made of drawn words, or a drawn number in another grouping, is none; nor is a value that the schema lists.
 
     A record changed by ``redact`` or ``replace`` still satisfies its schema: where a placeholder or surrogate breaks it,
     shorter ones are tried, then the record is dropped. Nothing is remembered of kept records.
@@ -101,6 +104,8 @@ class Pii(Filter):
         finder = names.load(self.names) if self.names else None
         self._detector = Detector(self.types, names=finder)
         self._surrogates = Surrogates(self.locale, seed=setting.seed, scope=self.scope) if self._replaces else None
+        self._choices: dict[str | int, frozenset[str]] = {}
+        self._last: dict[int, tuple[Record, list[Place]]] = {}
         self._found: Counter[str] = Counter()
         self._in_seeds: Counter[str] = Counter()
 
@@ -108,26 +113,25 @@ class Pii(Filter):
         """Load the model of names and look through the seeds, up to 10,000 of them."""
         self._detector.find(["Nobody."])
         seeds = self.setting.seeds[:SEEDS]
-        for places in self._look([seed.row for seed in seeds], [frozenset()] * len(seeds)):
+        for places in self._look([seed.row for seed in seeds], [_known(Candidate(_NOBODY, None))] * len(seeds)):
             kinds = {finding.type for place in places for finding in place.findings}
             self._in_seeds.update([*kinds, *(["any"] if kinds else [])])
 
     def check(self, batch: Sequence[Candidate]) -> Sequence[Answer]:
         """Answer for each record by the strictest action that its findings call for."""
         records = [candidate.record or {} for candidate in batch]
-        drawn = [frozenset(map(str.casefold, _drawn(candidate))) for candidate in batch]
-        return [
-            self._answer(candidate, places) if places else None
-            for candidate, places in zip(batch, self._look(records, drawn), strict=True)
-        ]
+        found = self._look(records, list(map(_known, batch)))
+        self._last = {id(record): (record, places) for record, places in zip(records, found, strict=True) if places}
+        return [self._answer(c, places) if places else None for c, places in zip(batch, found, strict=True)]
 
     def keep(self, batch: Sequence[Candidate]) -> None:
-        """Count what is left in the records kept, for the card."""
-        records = [candidate.record or {} for candidate in batch]
-        drawn = [frozenset(map(str.casefold, _drawn(candidate))) for candidate in batch]
-        if "keep" in {self.action, self.shaped, *self.actions.values()}:
-            for places in self._look(records, drawn):
-                self._found.update(finding.type for place in places for finding in place.findings)
+        """Count, for the card, what is left in the records kept; those checked last are not read again."""
+        if "keep" not in {self.action, self.shaped, *self.actions.values()}:
+            return
+        fresh = [c for c in batch if id(c.record) not in self._last]
+        found = self._look([c.record or {} for c in fresh], list(map(_known, fresh)))
+        found += [self._last[id(c.record)][1] for c in batch if id(c.record) in self._last]
+        self._found.update(f.type for places in found for place in places for f in place.findings)
 
     def measured(self) -> Mapping[str, Any]:
         """Say what was looked for, what was not, and what stood in the seeds and stands in the records kept."""
@@ -143,13 +147,13 @@ class Pii(Filter):
             "left_in_records": dict(sorted(self._found.items())),
         }
 
-    def _look(self, records: Sequence[Record], drawn: Sequence[frozenset[str]]) -> list[list[Place]]:
+    def _look(self, records: Sequence[Record], drawn: Sequence[Known]) -> list[list[Place]]:
         """Return, per record, the strings with findings that count; all strings are read in one call."""
         strings = [
             (number, path, text)
             for number, record in enumerate(records)
             for path, text in _strings(record)
-            if self.fields is None or path[0] in self.fields
+            if self._reads(path[0], text)
         ]
         found: list[list[Place]] = [[] for _ in records]
         every = self._detector.find([text for _, _, text in strings])
@@ -158,12 +162,17 @@ class Pii(Filter):
                 found[number].append(Place(path, text, kept))
         return found
 
-    def _counts(self, finding: Finding, text: str, drawn: frozenset[str]) -> bool:
-        """Return whether a finding is sure enough, and no part of what the recipe drew."""
-        if finding.score < self.threshold:
+    def _reads(self, name: str | int, text: str) -> bool:
+        """Return whether a top-level field is looked at: not if it is one of the values that the schema lists."""
+        if self.fields is not None and name not in self.fields:
             return False
-        value = text[finding.start : finding.end].casefold()
-        return not any(value in known for known in drawn)
+        if name not in self._choices:
+            self._choices[name] = frozenset(map(str, self.setting.schema.choices(str(name)) or ()))
+        return text not in self._choices[name]
+
+    def _counts(self, finding: Finding, text: str, known: Known) -> bool:
+        """Return whether a finding is sure enough, and not made of what the recipe drew."""
+        return finding.score >= self.threshold and not known.covers(text[finding.start : finding.end])
 
     def _action(self, finding: Finding) -> Action:
         if finding.type in self.actions:
@@ -183,14 +192,15 @@ class Pii(Filter):
 
     def _change(self, candidate: Candidate, places: list[Place]) -> Edit | Drop:
         """Put placeholders and surrogates into the record, such that it still satisfies its schema."""
-        problems = []
+        broken_before = len(self.setting.schema.problems(candidate.record))
         for attempt in range(ATTEMPTS if self._surrogates else 1):
             changed = self._rewrite(candidate, places, attempt)
             problems = self.setting.schema.problems(changed)
-            if not problems or self.setting.schema.problems(candidate.record):
+            if len(problems) <= broken_before:
                 done = dict.fromkeys(DONE[self._action(f)] for p in places for f in p.findings)
                 return Edit(changed, f"{' and '.join(done)} {describe(places)}")
-        return drop(f"{describe(places)}; changed, the record would break its schema: {problems[0].message}")
+        rules = ", ".join(f"{name_path(tuple(p.path))} {p.keyword}" for p in problems[:3])
+        return drop(f"{describe(places)}; changed, the record would break its schema ({rules})")
 
     def _rewrite(self, candidate: Candidate, places: list[Place], attempt: int) -> Record:
         values = [(f.type, p.text[f.start : f.end]) for p in places for f in p.findings]
@@ -243,16 +253,35 @@ def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 def _with(value: Any, path: Path, text: str) -> Any:
     """Return ``value`` with another string at the end of ``path``; nothing of the original is changed."""
-    if not path:
-        return text
-    step, rest = path[0], path[1:]
-    if isinstance(value, dict):
-        return {**value, step: _with(value[step], rest, text)}
-    return [_with(item, rest, text) if number == step else item for number, item in enumerate(value)]
+    holders = [value]
+    for step in path[:-1]:
+        holders.append(holders[-1][step])
+    changed: Any = text
+    for holder, step in zip(reversed(holders), reversed(path), strict=True):
+        copy = list(holder) if isinstance(holder, list) else dict(holder)
+        copy[step] = changed  # type: ignore[index]
+        changed = copy
+    return changed
 
 
-def _drawn(candidate: Candidate) -> Iterator[str]:
-    """Yield the strings that the recipe drew for a record."""
-    for _, text in _strings(dict(candidate.draw.attributes)):
-        if text.strip():
-            yield text
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the recipe drew for one record: its words, and its values of digits alone."""
+
+    words: frozenset[str]
+    numbers: frozenset[str]
+
+    def covers(self, value: str) -> bool:
+        """Return whether a value is made of what was drawn: all its words, or its digits in any grouping."""
+        digits = "".join(char for char in value if char.isdecimal())
+        return bool(self.words) and (self.words.issuperset(_words(value)) or (len(digits) > 3 and digits in self.numbers))
+
+
+def _known(candidate: Candidate) -> Known:
+    drawn = [text for _, text in _strings(dict(candidate.draw.attributes))]
+    numbers = ("".join(char for char in text if char.isdecimal()) for text in drawn)
+    return Known(frozenset(word for text in drawn for word in _words(text)), frozenset(numbers))
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cached_property, partial
+from importlib.util import find_spec
 from random import Random
 from typing import Literal
 
 from xxhash import xxh3_64_intdigest
 
+from textsynth.errors import MissingPackageError
 from textsynth.pii.surrogates._codes import CODES
 from textsynth.pii.surrogates._numbers import card, digits_of, iban, national, phone
 from textsynth.pii.surrogates._words import Words
@@ -35,6 +37,7 @@ class Surrogates:
             pair, of hardware addresses (256 in their range) many.
 
     Raises:
+        MissingPackageError: Faker is not installed.
         ValueError: a locale that Faker does not have, with the nearest.
     """
 
@@ -118,7 +121,14 @@ class _Record:
 
 
 def check_locale(locale: str) -> None:
-    """Raise ``ValueError`` unless Faker has the locale."""
+    """Check that Faker is here and has the locale.
+
+    Raises:
+        MissingPackageError: Faker is not installed.
+        ValueError: it does not have the locale; the nearest is named.
+    """
+    if find_spec("faker") is None:
+        raise MissingPackageError("faker", extra="pii", needed_for="replacing personal data by surrogates")
     from faker.config import AVAILABLE_LOCALES
 
     if locale not in AVAILABLE_LOCALES:

@@ -21,7 +21,7 @@ _PREFIX = re.compile(r"AKIA|ASIA|AIza|eyJ|(?:[A-Za-z]{2,10}[-_]){1,3}|xox[abprs]
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = re.compile(rf"\b({'|'.join(_MONTHS)}|{'|'.join(name[:3] for name in _MONTHS)}|sept)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
-_ORDINAL = re.compile(r"(\d+)(st|nd|rd|th)\b", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?<!\d)(\d{1,2})(st|nd|rd|th)\b", re.IGNORECASE)
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
@@ -30,7 +30,7 @@ _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 def ip_address(value: str, pick: Random) -> str:
     """Return an address in a network for documentation, of the same version; a prefix length or zone stays."""
     if ":" not in value:
-        return re.sub(r"\d+(?:\.\d+){3}", f"{pick.choice(_NETWORKS)}.{pick.randint(1, 254)}", value, count=1)
+        return re.sub(r"\d{1,3}(?:\.\d{1,3}){3}", f"{pick.choice(_NETWORKS)}.{pick.randint(1, 254)}", value, count=1)
     address, mark, rest = value.partition("/") if "/" in value else value.partition("%")
     groups = [f"{pick.randint(0x1000, 0xFFFF):x}" for _ in range(6 if "::" not in address else 2)]
     made = ":".join(["2001", "db8", *groups]) if len(groups) == 6 else f"2001:db8::{groups[0]}:{groups[1]}"
@@ -117,8 +117,10 @@ def coordinates(value: str, pick: Random) -> str:
 
     def swap(found: re.Match[str]) -> str:
         whole, point, decimals = found.group().partition(".")
+        if len(whole) > 3:
+            return alike(found.group(), pick)
         low = 10 ** (len(whole) - 1) if len(whole) > 1 else 0
-        high = {1: 9, 2: 59, 3: 179}.get(len(whole), low)
+        high = {1: 9, 2: 59, 3: 179}[len(whole)]
         return f"{pick.randint(low, high):0{len(whole)}d}{point}{''.join(pick.choice(DIGITS) for _ in decimals)}"
 
     return re.sub(r"\d+(?:\.\d+)?", swap, value)

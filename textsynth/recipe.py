@@ -31,7 +31,9 @@ from textsynth.records import Sampling
 from textsynth.registry import FIRST, pydantic_problems
 from textsynth.seeds import SeedSpec
 
-DEFAULT_FILTERS = ("refusal", "length", "duplicate", "near_duplicate", "copied")
+DEFAULT_FILTERS = (
+    "refusal", "boilerplate", "encoding", "repetition", "length", "duplicate", "near_duplicate", "copied", "pii", "diversity",
+)  # fmt: skip
 ANY_ATTRIBUTE = {
     "description": "a list, a constant, or a mapping with weights, range, dates, column or given",
     "type": ["array", "object", "string", "number", "boolean", "null"],

@@ -199,7 +199,7 @@ def filter_facts(reported: Mapping[str, Any], names: Iterable[str]) -> dict[str,
 def shown(value: Any) -> str:
     """Return a measurement in one line: numbers rounded, the first ten of many."""
     if isinstance(value, Mapping):
-        value = [f"{key} {shown(item)}" for key, item in value.items()]
+        value = [f"{key} {shown(item)}" for key, item in value.items() if item not in (None, [], {}, "")]
     if isinstance(value, list | tuple):
         parts = [shown(item) for item in value[:10]]
         return ", ".join([*parts, f"and {len(value) - 10} more"] if len(value) > 10 else parts)

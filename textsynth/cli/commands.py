@@ -56,9 +56,15 @@ quotas:
 
 filters:                  # in this order; your own is module:Class
   - refusal
+  - boilerplate
+  - encoding
+  - repetition
   - length: {{fields: [body], min_words: 5}}
   - duplicate
   - near_duplicate: {{threshold: 0.8}}
+  # - semantic_duplicate  # needs textsynth[embeddings]
+  - pii: drop             # or redact, replace, keep; with names: {{action: replace, names: spacy}}
+  - diversity             # measures only, unless told more: textsynth filters diversity
 
 sampling: {{max_tokens: 300, temperature: 1.0}}
 limits: {{minutes: 60}}

@@ -72,16 +72,21 @@ def line(progress: Progress) -> str:
     return f"{progress.phase}: {counts(progress)}, dropped: {drops}; {speed(progress)}, {left(progress)}"
 
 
+def generates(progress: Progress) -> bool:
+    """Return whether records are made; else rows that exist are judged, and no engine is at work."""
+    return bool(progress.engine.capacity) or progress.phase == "loading the model"
+
+
 def counts(progress: Progress) -> str:
     """Say how many are accepted; of a dataset that is only judged, how many rows that took."""
-    if progress.engine.capacity:
+    if generates(progress):
         return f"{progress.kept}/{progress.wanted} accepted"
     return f"{progress.kept} kept of {progress.draws}/{progress.wanted}"
 
 
 def speed(progress: Progress) -> str:
     """Say how fast it goes: in tokens of the engine, or in rows where there is none."""
-    if progress.engine.capacity:
+    if generates(progress):
         return f"{progress.tokens_per_second:.0f} tokens/s, engine {progress.engine.busy:.0%} busy"
     return f"{progress.draws / max(progress.seconds, 1e-9):,.0f} rows/s"
 
@@ -102,11 +107,11 @@ def display(progress: Progress) -> Group:
     """Return the live display: a bar, the rates, the drops by reason."""
     head = Table.grid(padding=(0, 2))
     engine = progress.engine
-    done = progress.kept if engine.capacity else progress.draws
+    done = progress.kept if generates(progress) else progress.draws
     bar = ProgressBar(total=progress.wanted, completed=done, width=40)
     head.add_row(bar, Text(counts(progress), style="bold"), Text(left(progress)))
     rates = f"{progress.phase} · {progress.draws} draws · {speed(progress)} · {duration(progress.seconds)}"
-    if engine.capacity:
+    if generates(progress):
         rates += f" · {engine.in_flight}/{engine.capacity} in flight"
     if engine.retries:
         rates += f" · {engine.retries} retries"

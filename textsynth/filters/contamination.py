@@ -132,7 +132,7 @@ class Contamination(Filter):
             vectors = self._embedder.take(texts)
             if self._vectors is None:
                 self._vectors = VectorIndex(vectors.shape[1])
-            self._vectors.add(vectors, np.arange(len(self._embedded), len(self._embedded) + len(block)))
+            self._vectors.add(vectors, range(len(self._embedded), len(self._embedded) + len(block)))
             for source in block:
                 self._embedded.add(source.label, source.row)
 

@@ -15,7 +15,7 @@ from xxhash import xxh3_64_intdigest
 
 from textsynth.errors import MissingPackageError
 from textsynth.filters import Filter, Setting, drop
-from textsynth.filters._comparators import HABITS, Kind, Level, guess, level, read
+from textsynth.filters.record_duplicate._comparators import HABITS, Kind, Level, guess, level, read
 from textsynth.keytable import KeyTable
 from textsynth.records import Candidate, Drop, Record
 from textsynth.text import require_fields

@@ -20,7 +20,7 @@ import textsynth as ts
 
 FILTERS = [
     "refusal",
-    # "boilerplate",
+    "boilerplate",
     "encoding",
     "repetition",
     "language",
@@ -29,7 +29,7 @@ FILTERS = [
     "near_duplicate",
     "copied",
     {"contamination": {"benchmarks": {"banking77": "BENCHMARK"}}},
-    # {"pii": "drop"},
+    {"pii": "drop"},
     "diversity",
 ]
 EMBEDDING = ["semantic_duplicate"]

@@ -197,10 +197,14 @@ def hard_lines(count: int = 80) -> list[str]:
         lambda: f"Your order number is {digits(rng.choice((8, 9, 10, 12)))} and ships tomorrow.",
         lambda: f"request id {uuid.UUID(int=rng.getrandbits(128))} failed",
         lambda: f"ISBN 978-{digits(1)}-{digits(2)}-{digits(6)}-{digits(1)} is out of print",
-        lambda: f"upgrade to version {rng.randrange(9)}.{rng.randrange(30)}.{rng.randrange(99)}.{rng.randrange(2000)} today",
+        lambda: (
+            f"upgrade to version {rng.randrange(9)}.{rng.randrange(30)}.{rng.randrange(99)}.{rng.randrange(2000)} today"
+        ),
         lambda: f"commit {rng.getrandbits(160):040x} broke the build",
         lambda: f"the point {rng.uniform(-90, 90):.5f}, {rng.uniform(-180, 180):.5f} was drawn",
-        lambda: f"at 2024-0{rng.randrange(1, 9)}-1{digits(1)}T1{digits(1)}:3{digits(1)}:5{digits(1)}Z value {1700000000 + rng.getrandbits(24)} was seen",
+        lambda: (
+            f"at 2024-0{rng.randrange(1, 9)}-1{digits(1)}T1{digits(1)}:3{digits(1)}:5{digits(1)}Z value {1700000000 + rng.getrandbits(24)} was seen"
+        ),
     ]
     return [kind() for kind in kinds for _ in range(count)]
 
@@ -247,7 +251,9 @@ def show(title: str, tables: dict[str, dict[str, dict[str, float]]]) -> None:
         cells = []
         for name, table in tables.items():
             f = table.get(family, _figures(0, 0, 0, 0))
-            cells.append(f"{name} n={f['gold']:4.0f} P {f['precision']:.3f} R {f['recall']:.3f} F1 {f['f1']:.3f} F2 {f['f2']:.3f}")
+            cells.append(
+                f"{name} n={f['gold']:4.0f} P {f['precision']:.3f} R {f['recall']:.3f} F1 {f['f1']:.3f} F2 {f['f2']:.3f}"
+            )
         print(f"  {family:16} {' | '.join(cells)}", flush=True)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FILTERS = (
-    "refusal, boilerplate, encoding, repetition, {language: {allowed: [en]}}, duplicate, near_duplicate, {pii: drop}"
+    "refusal, boilerplate, encoding, repetition, {language: {languages: [en]}}, duplicate, near_duplicate, {pii: drop}"
 )
 
 

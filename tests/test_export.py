@@ -964,7 +964,8 @@ def test_the_card_of_a_run_says_what_the_ledger_says(either, tmp_path):
     assert f"{made.totals.tokens:,} generated tokens" in text
     assert made.parts.prompt.sha256 in text
     assert made.ledger.fact("recipe").rstrip() in text
-    assert "no PII filter ran" in text
+    assert ("no PII filter ran" in text) == ("pii" not in made.parts.filters)
+    assert ("It did not look for PERSON outside set phrases" in text) == ("pii" in made.parts.filters)
     read = read_back(place, "parquet", tmp_path)
     assert {name: len(part) for name, part in read.items()} == {"train": kept * 3 // 4, "test": kept // 4}
     for field, values in made.parts.quotas.items():

@@ -13,7 +13,7 @@ from textsynth.errors import RecipeError
 from textsynth.filters import Filter, Setting
 from textsynth.keytable import KeyTable
 from textsynth.minhash import MinHashIndex, choose_bands, hash_words, jaccard
-from textsynth.records import Candidate, Draw, Drop, Seed
+from textsynth.records import Candidate, Draw, Drop, Edit, Seed
 from textsynth.schema import RecordSchema
 from textsynth.text import words
 
@@ -121,13 +121,26 @@ MIXED = [
 ]
 
 
-@pytest.fixture(params=registry.names("filters"))
-def any_filter(request):
+NEEDED = {
+    "contamination": {"benchmarks": {"rows": "rows.jsonl"}},
+    "label_agreement": {"label": "product"},
+    "llm_judge": {"scales": {"fit": "Does it read like a customer's ticket?"}},
+    "readability": {"max_grade": 30},
+    "rules": {"rules": {"product != 'fax'": "no fax any more"}},
+}
+"""Options without which a filter cannot be made."""
+ELSEWHERE = {"toxicity"}
+"""Filters that need a model of their own, made in their own tests, which also hold them to this contract."""
+
+
+@pytest.fixture(params=[name for name in registry.names("filters") if name not in ELSEWHERE])
+def any_filter(request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text(
+        '{"question": "My router drops the line every evening at eight, why is that?"}'
+    )
     cls = registry.load("filters", request.param, place="filters[0]")
-    try:
-        made = registry.build(cls, {}, place="filters[0]")
-    except RecipeError as error:
-        pytest.skip(f"needs options: {error}")
+    made = registry.build(cls, NEEDED.get(request.param, {}), place="filters[0]")
     made.prepare(setting(seeds=["My router drops the line every evening at eight.", "Something else entirely."]))
     return made
 
@@ -143,7 +156,7 @@ def test_a_filter_answers_once_per_candidate_and_changes_none(any_filter):
     before = copy.deepcopy(MIXED)
     answers = list(any_filter.check(MIXED))
     assert len(answers) == len(MIXED)
-    assert all(answer is None or (isinstance(answer, Drop) and answer.detail) for answer in answers)
+    assert all(answer is None or (isinstance(answer, Drop | Edit) and answer.detail) for answer in answers)
     assert before == MIXED
     assert list(any_filter.check([])) == []
 

@@ -10,7 +10,7 @@ import pytest
 from textsynth import registry
 from textsynth.errors import RecipeError
 from textsynth.filters import Setting
-from textsynth.filters._comparators import guess, level, read
+from textsynth.filters.record_duplicate._comparators import guess, level, read
 from textsynth.records import Candidate, Draw
 from textsynth.schema import RecordSchema
 

@@ -274,7 +274,9 @@ class Known:
     def covers(self, value: str) -> bool:
         """Return whether a value is made of what was drawn: all its words, or its digits in any grouping."""
         digits = "".join(char for char in value if char.isdecimal())
-        return bool(self.words) and (self.words.issuperset(_words(value)) or (len(digits) > 3 and digits in self.numbers))
+        return bool(self.words) and (
+            self.words.issuperset(_words(value)) or (len(digits) > 3 and digits in self.numbers)
+        )
 
 
 def _known(candidate: Candidate) -> Known:

@@ -126,7 +126,7 @@ def test_the_command_shows_reasons_examples_and_cost(tmp_path, capsys, monkeypat
         ["validate", "rows.jsonl", "--filters", "refusal, {duplicate: {fields: [text]}}", "--profile", "--to", "out"]
     )
     out = capsys.readouterr().out
-    assert code == 0 and "2 of 4 rows kept" in out and "same as draw 0" in out and "µs a record" in out
+    assert code == 0 and "2 of 4 rows kept" in out and "same as row 0" in out and "µs a record" in out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["dropped", "kept"]
     assert main(["validate", "rows.jsonl", "--json", "--filters", "duplicate"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["reasons"] == {"duplicate": 1}

@@ -6,6 +6,7 @@ windows and what the filters remember.
 
 from __future__ import annotations
 
+import re
 import time
 from bisect import bisect_left
 from collections import Counter, deque
@@ -38,6 +39,7 @@ WINDOW = 256
 """Rows judged together."""
 AHEAD = 3
 """Windows on which slow filters work while an earlier one is judged."""
+_DRAW = re.compile(r"\bdraw (\d+)")
 REDRAW = 0.3
 """Seconds between two calls of ``on_progress``."""
 DROP_COLUMNS = {
@@ -264,7 +266,8 @@ class Target:
                 kept.append(self._stored(row | (verdict.candidate.record or {}), verdict.candidate.draw.index))
                 continue
             drop, index = verdict.drop, verdict.candidate.draw.index
-            ends = (index, drop.reason, drop.detail, drop.score, drop.culprit)
+            detail = _DRAW.sub(r"row \1", drop.detail)
+            ends = (index, drop.reason, detail, drop.score, drop.culprit)
             dropped.append(self._stored(row, index) | dict(zip(DROP_COLUMNS, ends, strict=True)))
         self.kept.add(kept)
         self.dropped.add(dropped)

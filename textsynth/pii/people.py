@@ -20,7 +20,7 @@ _NOT_NAME = frozenset(
 
 
 def _person(match: re.Match[str]) -> Finding | None:
-    if match["name"].split()[0].lower().rstrip(".") in _NOT_NAME or len(match["name"]) < 2:
+    if match["name"].split()[0].lower().rstrip(".") in _NOT_NAME or len(match["name"]) < 2 or _is_mask(match["name"]):
         return None
     return found("PERSON", match, "context", "name", 0.7)
 
@@ -29,10 +29,16 @@ def _lower_person(match: re.Match[str]) -> Finding | None:
     """A name in small letters ends before the first word that no name is."""
     words = match["name"].split(" ")
     kept = next((i for i, word in enumerate(words) if word.lower() in _NOT_NAME), len(words))
-    if kept == 0:
+    if kept == 0 or _is_mask(words[0]):
         return None
     start = match.start("name")
     return Finding("PERSON", start, start + len(" ".join(words[:kept])), 0.7, "context")
+
+
+def _is_mask(name: str) -> bool:
+    """Whether a name was blacked out already: one letter over and over."""
+    letters = {char for char in name.casefold() if char.isalpha()}
+    return len(letters) == 1 and len(name) > 2
 
 
 RULES = (

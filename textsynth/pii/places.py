@@ -11,7 +11,7 @@ _W = r"[^\W\d_][\w'\u2019.-]{0,30}"
 _WORDS = rf"{_W}(?: {_W}){{0,4}}?"
 _SUFFIX = (
     "street|str|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|place|pl|square|sq|boulevard|blvd|way|terrace|crescent|cres|close|"
-    "highway|hwy|parkway|pkwy|circle|cir|trail|grove|gardens|mews|pass|esplanade|quay|greens|forges|hills|heights"
+    "highway|hwy|parkway|pkwy|circle|cir|trail|grove|gardens|mews|esplanade|quay"
 )
 _PREFIX = (
     "rue|via|calle|ul\\.|ulica|rua|avenida|av\\.|avenue|plaza|piazza|corso|viale|boulevard|bd|chauss\u00e9e|quai|impasse|place|all\u00e9e|largo|"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import ctypes
 import json
 import random
 import resource
@@ -123,8 +124,19 @@ def jaccard(one: str, other: str) -> float:
     return len(a & b) / (len(a | b) or 1)
 
 
-def ours(texts: Sequence[str], window: int = 256) -> tuple[dict[int, int], list[float]]:
-    """Return whom each flagged document repeats, and the seconds of each window."""
+@dataclass
+class Judged:
+    """Whom each flagged document repeats, the seconds of each window, and the megabytes the process grew by."""
+
+    found: dict[int, int]
+    seconds: list[float]
+    megabytes: float
+
+
+def ours(texts: Sequence[str], window: int = 256) -> Judged:
+    """Judge and remember the documents, window by window."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    before = resident()
     judging = NearDuplicate()
     judging.prepare(Setting(SCHEMA, (), ("text",)))
     found, seconds = {}, []
@@ -136,7 +148,7 @@ def ours(texts: Sequence[str], window: int = 256) -> tuple[dict[int, int], list[
         judging.keep([item for item, answer in zip(batch, answers, strict=True) if answer is None])
         seconds.append(time.perf_counter() - began)
         found |= {c.draw.index: int(a.culprit) for c, a in zip(batch, answers, strict=True) if a is not None}
-    return found, seconds
+    return Judged(found, seconds, resident() - before)
 
 
 def with_datasketch(texts: Sequence[str]) -> dict[int, int]:
@@ -218,18 +230,16 @@ def resident() -> float:
 
 
 def measure(texts: Sequence[str], pairs: Sequence[Planted]) -> Row:
-    before, began = resident(), time.perf_counter()
-    found, seconds = ours(texts)
-    row = score("textsynth near_duplicate", texts, pairs, found, sum(seconds), resident() - before)
-    print(f"  judged in {time.perf_counter() - began:.1f} s")
-    row.worst_window_us = max(seconds) / 256 * 1e6
+    judged = ours(texts)
+    row = score("textsynth near_duplicate", texts, pairs, judged.found, sum(judged.seconds), judged.megabytes)
+    row.worst_window_us = max(judged.seconds) / 256 * 1e6
     return row
 
 
 def streaming(words: list[str], rng: random.Random) -> dict[str, float]:
     """Insert and query short records (12 words), 64 at a time, into a growing index of 100,000."""
     texts = [" ".join(rng.choices(words, k=12)) for _ in range(100_000)]
-    _, seconds = ours(texts, window=64)
+    seconds = ours(texts, window=64).seconds
     each = sorted(s / 64 * 1e6 for s in seconds[len(seconds) // 2 :])
     return {"p50_us": each[len(each) // 2], "p99_us": each[len(each) * 99 // 100]}
 

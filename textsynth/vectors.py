@@ -40,6 +40,7 @@ class VectorIndex:
         self._ids = np.empty(1024, dtype=np.int64)
         self._count = 0
         self._coarse: Any = None
+        self._tried = False
 
     def __len__(self) -> int:
         return self._count
@@ -55,8 +56,11 @@ class VectorIndex:
         self._count = end
         if self._coarse is not None:
             self._coarse.add(np.ascontiguousarray(vectors, dtype=np.float32))
-        elif self._count > self._exact:
-            self._coarse = train(self._vectors[: self._count])
+        elif self._count > self._exact and not self._tried:
+            self._tried = True  # the first ones teach it, however they came
+            self._coarse = train(self._vectors[: self._exact])
+            if self._coarse is not None:
+                self._coarse.add(self._vectors[self._exact : self._count])
 
     def search(self, vectors: Vectors) -> Neighbours:
         """Return the nearest stored vector of each row; the one stored first among equals."""

@@ -19,13 +19,19 @@ import tempfile
 import time
 from pathlib import Path
 
+from textsynth.recipe import DEFAULT_FILTERS
+
 ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "textsynth" / "demo" / "banking77.jsonl"
 
 
-def recipe(records: int) -> dict[str, object]:
-    """The recipe both are measured on: real seeds, three shots, one free text field, no filter left out."""
-    return {
+def recipe(records: int, embeddings: bool = False) -> dict[str, object]:
+    """The recipe both are measured on: real seeds, three shots, one free text field, all default filters.
+
+    ``embeddings`` adds a filter that embeds every text, in a process of its own on the same cores, and the language.
+    """
+    more = {"filters": [*DEFAULT_FILTERS, "language", "semantic_duplicate"]} if embeddings else {}
+    return more | {
         "name": "speed",
         "records": records,
         "schema": {"text": "str 15..140", "intent": intents()},
@@ -44,13 +50,13 @@ def intents() -> list[str]:
     return sorted({json.loads(line)["intent"] for line in SEEDS.read_text().splitlines()})
 
 
-def whole_run(records: int) -> dict[str, float]:
+def whole_run(records: int, embeddings: bool) -> dict[str, float]:
     """Tokens and seconds of a run, from the first request to the last verdict written."""
     import textsynth as ts
 
     with tempfile.TemporaryDirectory() as folder:
         spent = Spent()
-        made = ts.run(recipe(records), folder=Path(folder) / "run", on_progress=spent.note)
+        made = ts.run(recipe(records, embeddings), folder=Path(folder) / "run", on_progress=spent.note)
         (session,) = made.ledger.fact("sessions")
         return {
             "tokens": made.totals.tokens,
@@ -98,12 +104,20 @@ def bare(records: int) -> dict[str, float]:
     return {"tokens": tokens, "cpu": cpu, "seconds": seconds, "requests": len(outputs)}
 
 
-def measure(kind: str, records: int) -> dict[str, float]:
+def measure(kind: str, records: int, embeddings: bool) -> dict[str, float]:
     """Measure in a fresh process, with the fast CPU configuration of both."""
     from textsynth.engines.vllm import preload
 
     environment = os.environ | ({"LD_PRELOAD": library} if (library := preload()) else {})
-    command = [sys.executable, __file__, "--one", kind, "--records", str(records)]
+    command = [
+        sys.executable,
+        __file__,
+        "--one",
+        kind,
+        "--records",
+        str(records),
+        *(["--embeddings"] if embeddings else []),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
     if done.returncode:
         sys.exit(done.stderr[-3000:])
@@ -114,15 +128,17 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--records", type=int, default=500)
     arguments.add_argument("--pairs", type=int, default=3)
+    arguments.add_argument("--embeddings", action="store_true", help="with semantic_duplicate and language as well")
     arguments.add_argument("--one", choices=["run", "bare"])
     options = arguments.parse_args()
     if options.one:
-        print(json.dumps(whole_run(options.records) if options.one == "run" else bare(options.records)))
+        whole = options.one == "run"
+        print(json.dumps(whole_run(options.records, options.embeddings) if whole else bare(options.records)))
         return
     pairs = []
     print("| bare tokens/s | run tokens/s | ratio | bare tokens per CPU s | run | ratio |\n|---|---|---|---|---|---|")
     for _ in range(options.pairs):
-        pair = {kind: measure(kind, options.records) for kind in ("bare", "run")}
+        pair = {kind: measure(kind, options.records, options.embeddings) for kind in ("bare", "run")}
         rates = {kind: {per: pair[kind]["tokens"] / pair[kind][per] for per in ("seconds", "cpu")} for kind in pair}
         ratios = {per: rates["run"][per] / rates["bare"][per] for per in ("seconds", "cpu")}
         pairs.append({**pair, "ratio": ratios["seconds"], "cpu_ratio": ratios["cpu"]})
@@ -146,7 +162,8 @@ def main() -> None:
         "pairs": pairs,
         **medians,
     }
-    (ROOT / "evals" / "results" / "engine_speed.json").write_text(json.dumps(result, indent=2))
+    name = "engine_speed_embeddings.json" if options.embeddings else "engine_speed.json"
+    (ROOT / "evals" / "results" / name).write_text(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -74,6 +74,12 @@ def test_a_worker_that_dies_is_an_error_and_the_next_use_starts_another():
             made.take([f"another text {number}"])
             time.sleep(0.05)
     assert (made.take(TEXTS[:1]) == first).all()
+    os.kill(made._worker.pid, signal.SIGKILL)
+    while made._error is None:
+        time.sleep(0.01)
+    with pytest.raises(ModelError):
+        made.take(["asked for while nobody was there"])
+    assert made.take(["asked for while nobody was there"]).shape == (1, 384)
     made.close()
 
 
@@ -82,6 +88,8 @@ def test_what_cannot_be_a_model_is_said_before_and_what_is_not_there_when_it_sta
     assert "is no embedding model" in embeddings.problem("http://localhost/v1")
     assert "holds no modules.json" in embeddings.problem(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="there is no folder"):
+        embeddings.Embedder("./nowhere").start()
     broken = embeddings.Embedder(str(tmp_path))
     with pytest.raises(ModelError) as error:
         broken.start()

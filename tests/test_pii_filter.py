@@ -62,7 +62,9 @@ def test_surrogates_look_alike_are_consistent_and_belong_to_nobody():
     record = {"text": f"Card {CARD}, mail {MAIL}; again {CARD}.", "who": MAIL}
     found = answer(record, action="replace")
     card, mail, again = re.fullmatch(r"Card (.+), mail (.+); again (.+)\.", found.record["text"]).groups()
-    assert card == again != CARD and re.fullmatch(r"\d{4} \d{4} \d{4} \d{4}", card) and passes_luhn(card.replace(" ", ""))
+    assert (
+        card == again != CARD and re.fullmatch(r"\d{4} \d{4} \d{4} \d{4}", card) and passes_luhn(card.replace(" ", ""))
+    )
     assert mail == found.record["who"] != MAIL and re.search(r"@example\.(com|org|net)$", mail)
 
 

@@ -177,6 +177,7 @@ class Embedder:
         """Raise the error that ended the worker; the next use tries again."""
         if error := self._error:
             self._error = None
+            self._pending.clear()  # what was asked for since went nowhere
             raise error
 
     def _launch(self) -> None:

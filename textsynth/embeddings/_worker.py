@@ -177,6 +177,8 @@ def has_gpu() -> bool:
 
 def build(name: str, backend: str, threads: int) -> Model:
     """Load a model on the backend asked for."""
+    if wrong := models.problem(name):
+        raise ModelError(f"embedding model: {wrong}", hint="check the name, or use default")
     found = models.find_embedding(name)
     location = Path(found.location)
     fits = location.is_dir() and is_bert(location)

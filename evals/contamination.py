@@ -1,4 +1,4 @@
-"""Does `contamination` find benchmark items planted into other texts, and what does it cost at a million n-grams?
+"""Does `contamination` find benchmark items planted into other texts, and what does it cost at half a million n-grams?
 
 Items of three public sets are planted into real text of others: word for word, in other case and punctuation, with one or
 two words changed, in part, and (PAWS) as the paraphrase people wrote or approved. Beside it, the same rule as it is

@@ -41,6 +41,16 @@ FOUND = [
     ("I was born on 12 May 1980", "DATE_OF_BIRTH", "12 May 1980", "context"),
     ("passport number X1234567", "PASSPORT", "X1234567", "context"),
     ("I live at 12 Sample Street, Leeds", "ADDRESS", None, "context"),
+    ("passport no. C01X00T47", "PASSPORT", "C01X00T47", "context"),
+    ("SSN 987-65-4320", "US_SSN", "987-65-4320", "shaped"),
+    ("name:Ada Lovelace", "PERSON", "Ada Lovelace", "context"),
+    ("FPO, AE 09123", "ADDRESS", None, None),
+    ("5 Old Mill Room 12", "ADDRESS", None, None),
+    ("5 Old Mill Floor 3", "ADDRESS", None, None),
+    ("parque Norte 12", "ADDRESS", None, None),
+    ("p\u0142k. D\u0105bka 12", "ADDRESS", None, None),
+    ("my pa\u017fsport X1234567", "PASSPORT", "X1234567", "context"),
+    ("CHAUSS\u00c9E DE WAVRE 12", "ADDRESS", None, None),
     ("my name is ada lovelace", "PERSON", "ada lovelace", "context"),
 ]
 CLEAN = [
@@ -55,6 +65,7 @@ CLEAN = [
     "1 year special cinema pass for 2 is yours",
     "My name is XXXX XXXX and my phone is XXXX",
     "we met at 10:30 and left at 12:45",
+    "in the 2000 000 000 case",
     "the pressure is 1013.25 hPa, tracking 7234567890",
     "",
 ]

@@ -66,6 +66,17 @@ def check_threshold(threshold: float) -> None:
         raise ValueError(f"threshold must be between 0 and 1, got {threshold:g}{hint}")
 
 
+def compile_patterns(patterns: Sequence[str], place: str) -> list[re.Pattern[str]]:
+    """Return a user's regular expressions compiled, case ignored. Raise ``ValueError`` for one that is none."""
+    found = []
+    for number, pattern in enumerate(patterns):
+        try:
+            found.append(re.compile(pattern, re.IGNORECASE))
+        except re.error as error:
+            raise ValueError(f"{place}[{number}]: {pattern!r} is not a regular expression: {error}") from None
+    return found
+
+
 def fold(text: str) -> str:
     """Return the canonical form of a text: Unicode NFKC, case folded, white space single and only between words.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from textsynth.filters import Filter, Setting, drop
 from textsynth.records import Candidate, Drop
-from textsynth.text import require_fields, strings
+from textsynth.text import compile_patterns, require_fields, strings
 
 _QUOTED = 60  # characters of a match that are shown
 _HEAD = "response|instructions?|input|output|human|assistant|user|system|answer|explanation|(?:example|record) ?\\d*"
@@ -86,11 +86,7 @@ class Boilerplate(Filter):
 
     def __post_init__(self) -> None:
         """Refuse a pattern that is no regular expression."""
-        for number, pattern in enumerate(self.allow):
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"allow[{number}]: {pattern!r} is not a regular expression: {error}") from None
+        compile_patterns(self.allow, "allow")
 
     def prepare(self, setting: Setting) -> None:
         """Check that the fields exist and compile the patterns."""

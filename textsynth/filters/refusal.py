@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from textsynth.filters import Filter, Setting, drop
 from textsynth.records import Candidate, Drop
-from textsynth.text import require_fields, strings
+from textsynth.text import compile_patterns, require_fields, strings
 
 _QUOTED = 60  # characters of a match that are shown
 
@@ -99,13 +99,11 @@ class Refusal(Filter):
 
     def __post_init__(self) -> None:
         """Refuse a pattern that is no regular expression, or that every text contains."""
-        for number, pattern in enumerate(self.patterns):
-            try:
-                empty = re.compile(pattern).search("")
-            except re.error as error:
-                raise ValueError(f"patterns[{number}]: {pattern!r} is not a regular expression: {error}") from None
-            if empty:
-                raise ValueError(f"patterns[{number}]: {pattern!r} matches empty text, so it would drop every record")
+        for number, pattern in enumerate(compile_patterns(self.patterns, "patterns")):
+            if pattern.search(""):
+                raise ValueError(
+                    f"patterns[{number}]: {pattern.pattern!r} matches empty text, so it would drop every record"
+                )
 
     def prepare(self, setting: Setting) -> None:
         """Check that the fields exist and compile the patterns."""

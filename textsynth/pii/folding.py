@@ -37,6 +37,7 @@ class Folded:
 def _table() -> dict[int, str]:
     """Return what each look-alike becomes: decimal digits of every script, full-width ASCII, spaces, dashes."""
     table = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    table |= {0x17F: "s", 0x212A: "k", 0x130: "i", 0x131: "i"}  # what case-blind patterns take for s, k and i
     table |= dict.fromkeys(map(ord, _DASHES), "-") | dict.fromkeys(map(ord, _SPACES), " ")
     for code in range(128, sys.maxunicode + 1):
         if (digit := unicodedata.decimal(chr(code), None)) is not None:

@@ -31,6 +31,8 @@ def _ssn(match: re.Match[str]) -> Finding | None:
     digits = digits_of(text)
     if "-" not in text and not is_near(match, _SSN_WORDS):
         return None
+    if digits.startswith("98765432"):  # the range reserved for advertisements
+        return found("US_SSN", match, "shaped")
     if digits[0] == "9" and (
         "50" <= digits[3:5] <= "65" or ("70" <= digits[3:5] <= "99" and digits[3:5] not in ("89", "93"))
     ):
@@ -202,7 +204,7 @@ RULES = (
         ("PASSPORT",),
         r"passport|reisepass|passeport|pasaporte",
         re.compile(
-            r"(?i)(?:passport|reisepass|passeport|pasaporte)[^0-9\n]{0,30}?(?<![0-9a-z])(?P<number>[a-z]{0,3}[0-9]{5,9}[a-z]?)(?![0-9a-z])"
+            r"(?i)(?:passport|reisepass|passeport|pasaporte)[^0-9\n]{0,30}?(?<![0-9a-z])(?P<number>[a-z]{0,3}[0-9]{5,9}[a-z]?|[cfghjk](?=[a-z]*[0-9])[0-9cfghjklmnprtvwxyz]{8})(?![0-9a-z])"
         ),
         partial(_document, "PASSPORT", "context"),
     ),
@@ -214,7 +216,7 @@ RULES = (
     ),
     Rule(
         ("DRIVER_LICENSE",),
-        r"driv(er|ing|er'?s|ers')|\bDLN?\b|f.hrerschein|licen[cs]e",
+        r"driv(er|ing|er'?s|ers')|\bDLN?\b|f.{1,6}hrerschein|licen[cs]e",
         re.compile(
             r"(?i)(?:driv(?:er'?s?|ers'|ing)[ -]licen[cs]e|\bdln?(?= ?(?:no|num|#|:))|f[^ ]{1,2}hrerschein)[^0-9\n]{0,25}?"
             r"(?<![0-9a-z])(?P<number>[a-z]{0,5}[0-9][0-9a-z]{0,4}(?:[ -]?[0-9]{1,6}){1,4}[a-z]{0,3})(?![0-9a-z])"

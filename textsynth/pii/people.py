@@ -60,7 +60,7 @@ RULES = (
     ),
     Rule(
         ("PERSON",),
-        r"\bdear |\b(full )?name: |(regards|sincerely|cheers|yours|signed)",
+        r"\bdear |name:|(regards|sincerely|cheers|yours|signed)",
         re.compile(
             rf"(?<![\w])(?:[Dd]ear (?=[^\n,]{{1,40}}[,:\n])|(?:[Ff]ull )?[Nn]ame: {{0,6}}|(?:[Rr]egards|[Ss]incerely|[Cc]heers),\s{{1,3}})(?P<name>{_FULL})"
         ),

@@ -83,7 +83,13 @@ def _is_other(match: re.Match[str]) -> bool:
 def _answers(match: re.Match[str], digits: str) -> bool:
     """Whether a text is hardly more than ten digits, as a person answers who is asked for a telephone number."""
     rest = match.string[: match.start()] + match.string[match.end() :]
-    return len(digits) == 10 and digits[0] > "1" and len(rest) <= 40 and not any(map(str.isdigit, rest))
+    return (
+        len(digits) == 10
+        and digits[0] > "1"
+        and len(set(digits)) > 2
+        and len(rest) <= 40
+        and not any(map(str.isdigit, rest))
+    )
 
 
 def _international(match: re.Match[str], number: str) -> Finding:

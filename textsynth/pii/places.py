@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from textsynth.pii.findings import Finding
-from textsynth.pii.rule import Rule, found
+from textsynth.pii.rule import Rule, found, gate_words
 
 _W = r"[^\W\d_][\w'\u2019.-]{0,30}"
 _WORDS = rf"{_W}(?: {_W}){{0,4}}?"
@@ -81,16 +81,19 @@ def _zip(match: re.Match[str]) -> Finding:
     return found("ADDRESS", match, "context", "code", 0.7)
 
 
-_STREET_GATE = (
-    r"[0-9].{0,60}\b("
-    + _SUFFIX
-    + r")\b|\b(rue|via|calle|ul\.|ulica|rua|avenida|av\.|avenue|plaza|piazza|corso|viale|boulevard|quai|"
-    r"impasse|place|largo|travessa|strada|vicolo|carrer|camino|paseo|r|c/|route|os\.|al\.)[ /].{0,60}[0-9]"
-)
+def _named_address(match: re.Match[str]) -> Finding | None:
+    """Take what follows words like "lives at", where it has a capital or two numbers."""
+    name = match["name"]
+    if not any(char.isupper() for char in name) and not re.match(r"[0-9]+ .*[0-9]", name, re.DOTALL):
+        return None
+    end = _extend(match.string, match.end("name"))
+    return Finding("ADDRESS", match.start("name"), end, 0.65, "context")
+
+
 RULES = (
     Rule(
         ("ADDRESS",),
-        r"[0-9].{0,60}\b(" + _SUFFIX + r")\b",
+        r"[0-9].*\b(" + gate_words(_SUFFIX) + r")\b",
         re.compile(
             rf"(?i)(?<![\w.,$#-])(?:[0-9]{{1,6}}[a-z]? ){{1,2}}{_WORDS} (?:{_SUFFIX})\b\.?(?: [0-9]{{1,4}}\b)?{_TAIL}"
         ),
@@ -98,7 +101,7 @@ RULES = (
     ),
     Rule(
         ("ADDRESS",),
-        r"\b(rue|via|calle|ul\.|ulica|rua|avenida|av\.|avenue|plaza|piazza|corso|viale|boulevard|bd|chauss|quai|impasse|place|all.{1,2}e|largo|travessa|strada|vicolo|carrer|camino|paseo|praceta|estrada|r\.?|ctra\.|c/|rte|route|ulitsa|alameda|os\.|al\.)[ /]?.{1,60}[0-9]",
+        r"\b(" + gate_words(_PREFIX) + r")[ /]?.+[0-9]",
         re.compile(
             rf"(?i)(?<![\w.,$#-])(?:[0-9]{{1,6}} )?(?:{_PREFIX})(?: |(?<=[./])){_WORDS},? [0-9]{{1,5}}[a-z]?\b{_TAIL}"
         ),
@@ -106,7 +109,7 @@ RULES = (
     ),
     Rule(
         ("ADDRESS",),
-        r"(" + _COMPOUND.encode().decode("latin-1") + r")\.? [0-9]",
+        r"(" + gate_words(_COMPOUND) + r")\.? [0-9]",
         re.compile(
             rf"(?i)(?<![\w.,$#-])(?:[0-9]{{1,6}} )?(?:{_W} )?[^\W\d_][\w'\u2019-]{{1,28}}(?:{_COMPOUND})\.? [0-9]{{1,4}}[a-z]?\b\.?{_TAIL}"
         ),
@@ -114,11 +117,9 @@ RULES = (
     ),
     Rule(
         ("ADDRESS",),
-        r"(apt|suite|unit|ste|apartment|flat)\.? ?#? ?[0-9]",
+        _UNIT,
         re.compile(
-            rf"(?i)(?<![\w.,$#-])(?:(?:[0-9]{{1,6}} )+?)(?:{_W} ){{0,5}}{_W}(?: [0-9]{{1,5}}[a-z]?\b\.?)?[\s,>?]{{1,8}}{_UNIT}(?:[\s,]{{1,4}}{_UNIT})?{_INLINE}".replace(
-                ")+?)", "){1,2})"
-            )
+            rf"(?i)(?<![\w.,$#-])(?:[0-9]{{1,6}} ){{1,2}}(?:{_W} ){{0,5}}{_W}(?: [0-9]{{1,5}}[a-z]?\b\.?)?[\s,>?]{{1,8}}{_UNIT}(?:[\s,]{{1,4}}{_UNIT})?{_INLINE}"
         ),
         _address,
     ),
@@ -132,7 +133,7 @@ RULES = (
     ),
     Rule(
         ("ADDRESS",),
-        r"\b(apo|fpo|dpo) (aa|ae|ap) [0-9]{5}|(uss|usns|usnv|usns) .{1,30}\n?fpo",
+        r"\b(apo|fpo|dpo),? a[aep] [0-9]{5}",
         re.compile(r"(?i)(?<!\w)(?:(?:uss|usnv|usns|uscgc) \w{2,20}\s)?(?:apo|fpo|dpo),? a[aep] [0-9]{5}\b"),
         _address,
     ),
@@ -159,15 +160,6 @@ RULES = (
             r"(?i)(?<!\w)(?:address(?: is|:| with)|lives? (?:at|on|in)|located at|sent to|taxi to|meet (?:me|you) at|office is at|arrived at|enter on|"
             rf"side of|deliver(?:ed)? (?:it )?to|where:)[\s:]{{1,6}}(?:it is )?(?P<name>(?:[0-9]{{1,6}} )?(?:{_W} ){{0,5}}(?:{_W}\.? )[0-9]{{1,5}}\b\.?{_TAIL})"
         ),
-        lambda match: _named_address(match),
+        _named_address,
     ),
 )
-
-
-def _named_address(match: re.Match[str]) -> Finding | None:
-    """Take what follows words like "lives at", where it has a capital or two numbers."""
-    name = match["name"]
-    if not any(char.isupper() for char in name) and not re.match(r"[0-9]+ .*[0-9]", name, re.DOTALL):
-        return None
-    end = _extend(match.string, match.end("name"))
-    return Finding("ADDRESS", match.start("name"), end, 0.65, "context")

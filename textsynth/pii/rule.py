@@ -30,6 +30,11 @@ class Rule:
     judge: Judge
 
 
+def gate_words(words: str) -> str:
+    """Return alternatives of a pattern for a gate, which reads bytes: a letter beyond ASCII is up to three of any kind."""
+    return re.sub(r"[^\x00-\x7f]", ".{1,3}", words)
+
+
 def found(kind: str, match: re.Match[str], level: Level, group: int | str = 0, score: float | None = None) -> Finding:
     """Return the finding for a group of a match, with the score of its level."""
     start, end = match.span(group)

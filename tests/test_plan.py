@@ -17,7 +17,7 @@ from textsynth.judge import Judge
 from textsynth.plan import Plan
 from textsynth.records import Candidate, Draw, Seed
 from textsynth.seeds import SeedPool, SeedSpec
-from textsynth.steer import Steering, acceptance, largest_remainder
+from textsynth.steer import Ended, Steering, acceptance, largest_remainder
 
 QUOTA = {"label": {"a": 50, "b": 30, "c": 20}}
 
@@ -62,7 +62,7 @@ def simulate(plan: Plan, rates, *, patience: int, quotas=QUOTA, most: int = 10_0
                 Candidate(d, {"label": d.attributes["label"]} if accepted(d, rates) else None) for d in judged
             ]
             good = [v.candidate for v in settle(judge, candidates) if v.kept]
-            plan.steering.judge(judged[0].window, [c.record for c in good])
+            plan.steering.judge(judged[0].window, [Ended(c.draw, c.record) for c in good])
             kept += [c.draw for c in good]
         elif not window:
             raise AssertionError("nothing planned, nothing waiting, and not complete")
@@ -140,7 +140,7 @@ def test_two_quotas_are_exact_together():
         window = plan.next_window()
         verdicts = settle(judge, [Candidate(d, dict(d.attributes)) for d in window])
         good = [v.candidate.record for v in verdicts if v.kept]
-        plan.steering.judge(window[0].window, good)
+        plan.steering.judge(window[0].window, [Ended(d, r) for d, r in zip(window, good, strict=False)])
         kept += good
     assert {name: Counter(r[name] for r in kept) for name in both} == both
 
@@ -189,7 +189,7 @@ def test_a_restored_plan_goes_on_with_the_same_draws():
         window = whole.next_window()
         resumed.steering.next_size()
         resumed.restore(window)
-        kept = [{"label": d.attributes["label"]} for d in window if accepted(d, rates)]
+        kept = [Ended(d, {"label": d.attributes["label"]}) for d in window if accepted(d, rates)]
         for plan in (whole, resumed):
             plan.steering.judge(window[0].window, kept)
     for _ in range(3):

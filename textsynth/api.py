@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from textsynth.assemble import Parts, assemble
-from textsynth.pipeline import Pipeline, Progress
+from textsynth.pipeline import Pipeline
 from textsynth.recipe import Limits, Recipe, Windows, read
 from textsynth.records import Record
 from textsynth.runs import Run
+from textsynth.windows import Progress
 from textsynth.validate import validate
 
 __all__ = ["check", "load_run", "preview", "run", "stream", "synthesize", "validate"]

@@ -25,13 +25,13 @@ from textsynth.records import Completion, Draw, Drop, Record, Seed, Verdict
 
 FILE, LOCK = "ledger.sqlite", "lock"
 COMMIT_SECONDS, COMMIT_ROWS = 0.2, 256
-LAYOUT = "1"
+LAYOUT = "2"
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seeds (id INTEGER PRIMARY KEY, row BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS draws (
     idx INTEGER PRIMARY KEY, window INTEGER NOT NULL, attributes BLOB NOT NULL, seeds BLOB NOT NULL,
-    sampling_seed INTEGER NOT NULL);
+    sampling_seed INTEGER NOT NULL, arm TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS completions (
     draw INTEGER, step INTEGER, text TEXT NOT NULL, finish TEXT NOT NULL, prompt_tokens INTEGER, tokens INTEGER,
     seconds REAL, error TEXT, PRIMARY KEY (draw, step)) WITHOUT ROWID;
@@ -165,7 +165,9 @@ class Ledger:
                 if seed.id not in self._known_seeds:
                     self._known_seeds.add(seed.id)
                     self._seeds[seed.id] = encode(seed.row)
-            self._draws.append((draw.index, draw.window, encode(draw.attributes), encode(ids), draw.sampling_seed))
+            self._draws.append(
+                (draw.index, draw.window, encode(draw.attributes), encode(ids), draw.sampling_seed, draw.arm)
+            )
 
     def add_completion(self, done: Completion) -> None:
         """Note a completion."""
@@ -209,7 +211,7 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._db.executemany("INSERT OR IGNORE INTO seeds VALUES (?, ?)", self._seeds.items())
-                self._db.executemany("INSERT INTO draws VALUES (?, ?, ?, ?, ?)", self._draws)
+                self._db.executemany("INSERT INTO draws VALUES (?, ?, ?, ?, ?, ?)", self._draws)
                 self._db.executemany(
                     "INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._completions
                 )
@@ -226,13 +228,15 @@ class Ledger:
     def draws(self) -> Iterator[Draw]:
         """Yield the committed draws in index order."""
         seeds = {i: Seed(i, decode(row)) for i, row in self._db.execute("SELECT id, row FROM seeds")}
-        for row in self._db.execute("SELECT idx, window, attributes, seeds, sampling_seed FROM draws ORDER BY idx"):
+        for row in self._db.execute(
+            "SELECT idx, window, attributes, seeds, sampling_seed, arm FROM draws ORDER BY idx"
+        ):
             yield read_draw(row, seeds)
 
     def draw(self, index: int) -> Draw | None:
         """Return one draw, or ``None`` if there is no such index."""
         row = self._db.execute(
-            "SELECT idx, window, attributes, seeds, sampling_seed FROM draws WHERE idx = ?", (index,)
+            "SELECT idx, window, attributes, seeds, sampling_seed, arm FROM draws WHERE idx = ?", (index,)
         ).fetchone()
         if row is None:
             return None
@@ -335,8 +339,8 @@ def damaged(folder: Path, error: sqlite3.Error) -> LedgerError:
 
 def read_draw(row: tuple[Any, ...], seeds: dict[int, Seed]) -> Draw:
     """Build a draw from its row."""
-    index, window, attributes, ids, sampling_seed = row
-    return Draw(index, window, decode(attributes), tuple(seeds[i] for i in decode(ids)), sampling_seed)
+    index, window, attributes, ids, sampling_seed, arm = row
+    return Draw(index, window, decode(attributes), tuple(seeds[i] for i in decode(ids)), sampling_seed, arm)
 
 
 def plain(value: Any) -> Any:

@@ -8,72 +8,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from textsynth.assemble import Parts
+from textsynth.goal import UNSELECTED, Goal
 from textsynth.judge import FIRST_STEP, Hearing, Judge
 from textsynth.ledger import KEPT, Ledger
-from textsynth.methods import Steps
-from textsynth.records import Candidate, Completion, Draw, Drop, EngineStatus, Record, Request, Verdict
+from textsynth.records import Candidate, Completion, Draw, Drop, Record, Request, Verdict
 from textsynth.registry import contain
+from textsynth.steer import Ended
+from textsynth.windows import Active, Progress, Window
 
 TICK = 0.05
 """Longest wait for the engine in one turn, seconds."""
 NOTE_SECONDS = 2.0
 """Seconds between two notes of the time spent, so that a killed process's time is not lost."""
+REOPENED = ("surplus", UNSELECTED)
+"""Reasons of draws that are judged again when more records are wanted than before."""
 REDRAW = 0.3
 """Seconds between two calls of ``on_progress``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands. Rates are of this process; ``seconds_left`` is ``None`` while nothing can be said."""
-
-    phase: str
-    kept: int
-    wanted: int
-    draws: int
-    reasons: Mapping[str, int]
-    tokens: int
-    tokens_per_second: float
-    seconds: float
-    seconds_left: float | None
-    engine: EngineStatus
-
-
-@dataclass(slots=True)
-class Window:
-    """Draws judged together, and those of them that are done.
-
-    ``resumed`` says that some were begun by an earlier process; ``kept_before`` are records of this window it kept.
-    """
-
-    number: int
-    draws: list[Draw]
-    done: dict[int, Candidate] = field(default_factory=dict)
-    resumed: bool = False
-    kept_before: list[Record] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every draw is done."""
-        return len(self.done) == len(self.draws)
-
-    @property
-    def candidates(self) -> list[Candidate]:
-        """What the draws became, in index order."""
-        return [self.done[draw.index] for draw in self.draws]
-
-
-@dataclass(slots=True)
-class Active:
-    """A draw under way: its window and the generator that is waiting for a completion."""
-
-    draw: Draw
-    window: Window
-    steps: Steps
 
 
 class Pipeline:
@@ -91,7 +45,9 @@ class Pipeline:
     def __init__(self, parts: Parts, folder: Path, *, on_progress: Callable[[Progress], None] | None = None) -> None:
         self.parts, self.recipe, self.engine = parts, parts.recipe, parts.engine
         self.ledger = Ledger(folder, write=True)
-        self.judge = Judge(filters=parts.filters, records=self.recipe.records, quotas=parts.quotas)
+        self.goal = parts.goal
+        self._most = self.goal.accepted if self.goal else self.recipe.records
+        self.judge = Judge(filters=parts.filters, records=self._most, quotas=parts.quotas)
         self.stopped_by = ""
         self._on_progress = on_progress or (lambda progress: None)
         self._windows: deque[Window] = deque()
@@ -106,7 +62,7 @@ class Pipeline:
         self._kept_before = 0
         self._started = self._drawn = self._noted = time.monotonic()
         try:
-            self.ledger.claim(parts.fingerprint, records=self.recipe.records)
+            self.ledger.claim(parts.fingerprint, records=self._most)
             for name, value in parts.facts.items():
                 self.ledger.set_fact(name, value)
             self._restore()
@@ -161,11 +117,12 @@ class Pipeline:
         totals = self.ledger.totals()
         self._tokens = self._tokens_before = totals.tokens
         self._reasons.update(totals.reasons)
-        if surplus := self._reasons.pop("surplus", 0):
-            if totals.kept < self.recipe.records:
-                self.ledger.reopen("surplus")
-            else:
-                self._reasons["surplus"] = surplus
+        if totals.kept < self.recipe.records:
+            for reason in REOPENED:
+                if self._reasons.pop(reason, 0):
+                    self.ledger.reopen(reason)
+        elif UNSELECTED in self._reasons:
+            self.judge.records = totals.kept  # the selection has been made
         window: list[Draw] = []
         for draw in self.ledger.draws():
             if window and draw.window != window[0].window:
@@ -181,19 +138,19 @@ class Pipeline:
         steering = self.parts.plan.steering
         steering.next_size()
         self.parts.plan.restore(draws)
-        kept, open_draws = [], []
-        for draw in draws:
-            ended = self.ledger.verdict(draw.index)
-            if ended is None:
-                open_draws.append(draw)
-            elif ended[0].reason == KEPT:
-                kept.append(Candidate(draw, ended[1]))
-        self.judge.restore(kept)
-        if open_draws:
-            self._open(Window(draws[0].window, open_draws, resumed=True, kept_before=[c.record or {} for c in kept]))
+        found = {draw.index: self.ledger.verdict(draw.index) for draw in draws}
+        records = {index: end[1] for index, end in found.items() if end is not None and end[0].reason == KEPT}
+        self.judge.restore([Candidate(draw, records[draw.index]) for draw in draws if draw.index in records])
+        ended = [
+            self._ended(draw, records.get(draw.index), sum(c.tokens for c in self.ledger.completions(draw.index)))
+            for draw in draws
+            if found[draw.index] is not None
+        ]
+        if open_draws := [draw for draw in draws if found[draw.index] is None]:
+            self._open(Window(draws[0].window, open_draws, resumed=True, before=ended))
         else:
-            steering.judge(draws[0].window, [c.record or {} for c in kept])
-            self._recent.append((len(kept), len(draws)))
+            self._learn(draws[0].window, ended)
+            self._recent.append((len(records), len(draws)))
 
     # --- one turn ----------------------------------------------------------------------------------------------------
 
@@ -237,6 +194,7 @@ class Pipeline:
             stored = {c.step: c for c in self.ledger.completions(draw.index)} if window.resumed else {}
             request = self._step(active, None)
             while request is not None and request.step in stored:
+                window.tokens[draw.index] += stored[request.step].tokens
                 request = self._step(active, stored[request.step])
             if request is not None:
                 first.append(request)
@@ -272,14 +230,16 @@ class Pipeline:
             if self._hearing is not None:
                 self._hearing.answer(done)
             return
-        active = self._active.get(done.draw)
-        if active is not None and (request := self._step(active, done)) is not None:
+        if (active := self._active.get(done.draw)) is None:
+            return
+        active.window.tokens[done.draw] += done.tokens
+        if (request := self._step(active, done)) is not None:
             self._urgent.append(request)
 
     def _judge_windows(self) -> list[tuple[int, Record]]:
         """Judge every window that is complete, in order; return what was kept."""
         kept: list[tuple[int, Record]] = []
-        while self._windows and not self.judge.complete:
+        while self._windows and not self._enough():
             window = self._windows[0]
             verdicts = self._judge(window)
             if verdicts is None:
@@ -287,11 +247,31 @@ class Pipeline:
             self._windows.popleft()
             for verdict in verdicts:
                 self._end(verdict)
-            records = [(v.candidate.draw.index, v.candidate.record or {}) for v in verdicts if v.kept]
-            self.parts.plan.steering.judge(window.number, [*window.kept_before, *(record for _, record in records)])
+            records = {v.candidate.draw.index: v.candidate.record or {} for v in verdicts if v.kept}
+            draws = [v.candidate.draw for v in verdicts]
+            ended = [self._ended(draw, records.get(draw.index), window.tokens[draw.index]) for draw in draws]
+            self._learn(window.number, [*window.before, *ended])
             self._recent.append((len(records), len(verdicts)))
-            kept += records
+            kept += records.items()
         return kept
+
+    def _ended(self, draw: Draw, record: Record | None, tokens: int) -> Ended:
+        """Return a judged draw with what was seen in its record, if that was kept."""
+        watch = self.parts.watch
+        observed = watch.seen[draw.index].values if watch and record is not None else {}
+        return Ended(draw, record, observed, tokens)
+
+    def _learn(self, number: int, ended: list[Ended]) -> None:
+        """Let the plan and the goal learn from a window all of whose draws are judged."""
+        self.parts.plan.steering.judge(number, ended)
+        if self.goal:
+            self.goal.see(number, ended)
+
+    def _enough(self) -> str:
+        """Return why nothing more need be accepted; empty while it must."""
+        if self.judge.complete:
+            return "records"
+        return self.goal.enough() if self.goal else ""
 
     def _judge(self, window: Window) -> list[Verdict] | None:
         """Judge the first window as far as it goes; ``None`` while draws, slow filters or answers are missing."""
@@ -322,8 +302,8 @@ class Pipeline:
     def _finished(self) -> bool:
         """Return whether a stop rule holds, and note which."""
         limits, lived = self.recipe.limits, time.monotonic() - self._started
-        if self.judge.complete:
-            self.stopped_by = "records"
+        if enough := self._enough():
+            self.stopped_by = enough
         elif limits.tokens is not None and self._tokens >= limits.tokens:
             self.stopped_by = f"limits.tokens: {limits.tokens}"
         elif limits.minutes is not None and lived >= limits.minutes * 60:
@@ -353,21 +333,31 @@ class Pipeline:
         """Stop the engines; draws that are not needed any more end as ``surplus``."""
         for engine in (*self.parts.judges.values(), self.engine):
             engine.cancel()
-        if self.judge.complete:
+        if self._enough():
+            surplus = Drop("surplus", f"{self.judge.kept} records were already accepted")
             for window in self._windows:
                 for draw in window.draws:
-                    self._end(
-                        Verdict(
-                            Candidate(draw, None),
-                            Drop("surplus", f"{self.judge.records} records were already accepted"),
-                        )
-                    )
+                    self._end(Verdict(Candidate(draw, None), surplus))
             self._windows.clear()
+        if self.goal:
+            self._select(self.goal)
         self.ledger.set_fact("stopped_by", self.stopped_by)
         self.ledger.set_fact("filters", self.judge.report())
         self.ledger.commit()
         self._note_time()
         self._say("finished")
+
+    def _select(self, goal: Goal) -> None:
+        """Leave out accepted records that are too many, and note how steering went."""
+        self.ledger.commit()
+        selected = UNSELECTED in self._reasons
+        for place, index in enumerate(goal.leave_out()):
+            draw, found = self.ledger.draw(index), self.ledger.verdict(index)
+            if draw and found:
+                detail = f"left out as number {place + 1}: without it the dataset is closer to real data"
+                self._end(Verdict(Candidate(draw, found[1]), Drop(UNSELECTED, detail)))
+        if not selected:
+            self.ledger.set_fact("steering", goal.account() | {"stop": self.stopped_by})
 
     def _note_time(self) -> None:
         """Write this process's share of the run's totals, in place of what it wrote before."""
@@ -383,12 +373,12 @@ class Pipeline:
         self._drawn = now = time.monotonic()
         lived = max(now - self._started, 1e-9)
         made = self.judge.kept - self._kept_before
-        missing = self.recipe.records - self.judge.kept
+        missing = self.judge.records - self.judge.kept
         self._on_progress(
             Progress(
                 phase=phase,
                 kept=self.judge.kept,
-                wanted=self.recipe.records,
+                wanted=self.judge.records,
                 draws=self.parts.plan.next_index,
                 reasons=dict(self._reasons.most_common()),
                 tokens=self._tokens,

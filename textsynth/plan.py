@@ -8,9 +8,10 @@ from random import Random
 from typing import Any
 
 from textsynth.attributes import Attribute
+from textsynth.joint import Joint
 from textsynth.records import Draw
 from textsynth.seeds import SeedPool
-from textsynth.steer import Steering
+from textsynth.steer import OVERSAMPLE, Steering
 
 
 class Plan:
@@ -20,13 +21,21 @@ class Plan:
         seed: the recipe's seed.
         attributes: in the order in which they are drawn.
         seeds: the pool examples are taken from, or ``None``.
-        steering: how many draws a window has and which quota values they get.
+        steering: how many draws a window has, which quota values they get, and what they should make up for.
+        joint: a profile that attributes are drawn from together, before the others.
     """
 
     def __init__(
-        self, *, seed: int, attributes: Mapping[str, Attribute], seeds: SeedPool | None, steering: Steering
+        self,
+        *,
+        seed: int,
+        attributes: Mapping[str, Attribute],
+        seeds: SeedPool | None,
+        steering: Steering,
+        joint: Joint | None = None,
     ) -> None:
         self.seed, self.attributes, self.seeds, self.steering = seed, attributes, seeds, steering
+        self.joint = joint
         self.next_index = 0
 
     def next_window(self, most: int | None = None) -> list[Draw]:
@@ -41,23 +50,33 @@ class Plan:
         if size <= 0:
             return []
         number = self.steering.planned_windows
-        shares = self.steering.share_out(size, generator(self.seed, "window", number))
-        draws = []
-        for position in range(size):
-            quota = {name: values[position] for name, values in shares.items()}
-            draws.append(self.draw(self.next_index + position, number, quota))
+        random = generator(self.seed, "window", number)
+        shares = self.steering.share_out(size, random)
+        given = [{name: values[position] for name, values in shares.items()} for position in range(size)]
+        rows = self._rows(given, random)
+        draws = [self.draw(self.next_index + position, number, row) for position, row in enumerate(rows)]
         self._count(draws)
         return draws
 
-    def draw(self, index: int, window: int, quota: Mapping[str, Any]) -> Draw:
-        """Return draw ``index``: its quota values, its attributes, its examples and its sampling seed."""
+    def _rows(self, given: list[dict[str, Any]], random: Random) -> Sequence[Mapping[str, Any]]:
+        """Return what is settled of each draw of a window: its quota values and, with a profile, all that it draws."""
+        if self.joint is None:
+            return given
+        if any(given) or self.steering.cells is None:
+            return self.joint.rows(random, given)
+        rows = self.joint.rows(random, [{}] * (len(given) * OVERSAMPLE))
+        return [rows[at] for at in self.steering.cells.choose(rows, len(given), random)]
+
+    def draw(self, index: int, window: int, settled: Mapping[str, Any]) -> Draw:
+        """Return draw ``index``: what is settled of it, its other attributes, its examples and its sampling seed."""
         random = generator(self.seed, "draw", index)
-        drawn: dict[str, Any] = {}
+        drawn: dict[str, Any] = {**settled, **self.joint.ids(index)} if self.joint else {}
         for name, attribute in self.attributes.items():
-            drawn[name] = quota[name] if name in quota else attribute.draw(random, drawn)
+            drawn[name] = settled[name] if name in settled else attribute.draw(random, drawn)
         sampling_seed = random.getrandbits(31)
+        arm = self.steering.arms.choose(random) if self.steering.arms else ""
         seeds = self.seeds.choose(random, drawn) if self.seeds else ()
-        return Draw(index, window, drawn, seeds, sampling_seed)
+        return Draw(index, window, drawn, seeds, sampling_seed, arm)
 
     def restore(self, draws: Sequence[Draw]) -> None:
         """Take over a window that was planned before the run was resumed."""

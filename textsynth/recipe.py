@@ -71,6 +71,16 @@ def read_named(value: Any) -> Any:
     return value
 
 
+def read_folder(value: Any) -> Any:
+    """Read the short form of a profile: its folder."""
+    return {"folder": value} if isinstance(value, str) else value
+
+
+def read_switch(value: Any) -> Any:
+    """Read ``true`` as the defaults and ``false`` as nothing."""
+    return {True: {}, False: None}[value] if isinstance(value, bool) else value
+
+
 NamedPart = Annotated[Named, BeforeValidator(read_named), WithJsonSchema(NAMED)]
 AnyAttribute = Annotated[SkipValidation[Attribute], BeforeValidator(attributes.read), WithJsonSchema(ANY_ATTRIBUTE)]
 
@@ -113,6 +123,39 @@ class Windows(Part):
     lag: int | None = Field(default=None, ge=1, description="default 8 with quotas, 256 without")
 
 
+class ProfileSpec(Part):
+    """What ``textsynth fit`` learnt, to draw attributes from; its real train rows are the examples."""
+
+    folder: str = Field(description="the folder that textsynth fit wrote")
+    data: str = Field(default="", description="the data it was fitted on (default: where it lay then)")
+    fixed: dict[str, Any] = Field(default_factory=dict, description="attribute: the value that every record has")
+    weights: dict[str, dict[Any, float]] = Field(
+        default_factory=dict, description="attribute: {value: share}, in place of the real shares"
+    )
+    only: tuple[str, ...] = Field(default=(), description="which attributes are drawn (default: all)")
+
+
+class ArmSpec(Part):
+    """One way of asking, in what it differs from the recipe."""
+
+    prompt: str = Field(default="", description="another template")
+    temperature: float | None = Field(default=None, ge=0, le=5)
+    choose: Literal["random", "matching", "diverse", "retrieved"] | None = Field(
+        default=None, description="another choice of examples"
+    )
+
+
+class SteerSpec(Part):
+    """How what was kept decides what is asked for next, and when it is good enough."""
+
+    arms: dict[str, ArmSpec] = Field(default_factory=dict, description="further ways of asking, chosen by their yield")
+    pool: float = Field(
+        default=1.0, ge=1, le=5, description="accept up to this many times records, then keep those that fit best"
+    )
+    ratio: float = Field(default=5.0, ge=1, description="most that one record of the pool may count over another")
+    patience: int = Field(default=2, ge=1, description="windows without progress after which the pool is not filled on")
+
+
 class ExportSpec(Part):
     """Where the dataset goes and in which form."""
 
@@ -152,6 +195,12 @@ class Recipe(Part):
     prompt: str = Field(default="", description="a template of the library, a file, or the text itself")
     variables: dict[str, Any] = Field(default_factory=dict, description="further variables of the template")
     seeds: SeedSpec | None = None
+    profile: Annotated[ProfileSpec, BeforeValidator(read_folder)] | None = Field(
+        default=None, description="folder of textsynth fit: attributes are drawn from it, jointly"
+    )
+    steer: Annotated[SteerSpec, BeforeValidator(read_switch)] | None = Field(
+        default=SteerSpec(), description="false: draw from the profile whatever was kept so far"
+    )
     attributes: dict[str, AnyAttribute] = Field(
         default_factory=dict, description="drawn before generation, exact in the result"
     )

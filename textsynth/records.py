@@ -32,7 +32,8 @@ class Seed:
 class Draw:
     """What one record should be, decided before anything is generated.
 
-    ``attributes`` are exact in the result; ``sampling_seed`` (31 bits) is the base of every request's seed.
+    ``attributes`` are exact in the result, except those with a ``#`` in their name, which say what a text should be like;
+    ``sampling_seed`` (31 bits) is the base of every request's seed; ``arm`` is the way of asking, if there are several.
     """
 
     index: int
@@ -40,6 +41,7 @@ class Draw:
     attributes: Mapping[str, Any]
     seeds: tuple[Seed, ...]
     sampling_seed: int
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

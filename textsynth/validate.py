@@ -25,7 +25,7 @@ from textsynth.engines import Engine
 from textsynth.errors import ExportError, Problems, RecipeError, unknown
 from textsynth.filters import Filter, Setting
 from textsynth.judge import Hearing, Judge
-from textsynth.pipeline import Progress
+from textsynth.windows import Progress
 from textsynth.recipe import DEFAULT_FILTERS, NamedPart, Recipe
 from textsynth.records import Candidate, Draw, EngineStatus, Record, Seed, Verdict
 from textsynth.registry import pydantic_problems

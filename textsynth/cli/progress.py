@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from textsynth.pipeline import Progress
+from textsynth.windows import Progress
 
 LOG_SECONDS = 10.0
 """Seconds between lines when the output is no terminal."""

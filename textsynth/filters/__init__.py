@@ -17,11 +17,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textsynth.records import Candidate, Completion, Drop, Edit, Record, Request, Seed
 from textsynth.schema import RecordSchema
 from textsynth.text import join_text
+
+if TYPE_CHECKING:
+    from textsynth.profile import Profile
 
 Answer = Drop | Edit | None
 """What ``check`` says of one candidate."""
@@ -37,6 +40,7 @@ class Setting:
         text_fields: the top-level fields the model writes as free text.
         seed: the recipe's seed, for filters that draw something at random.
         folder: what paths in options are relative to.
+        profile: what the attributes are drawn from, if that was fitted to real data.
     """
 
     schema: RecordSchema
@@ -44,6 +48,7 @@ class Setting:
     text_fields: tuple[str, ...]
     seed: int = 0
     folder: Path = Path()
+    profile: Profile | None = None
 
     def text(self, record: Record, fields: Sequence[str] | None = None) -> str:
         """Join the text of ``fields`` (by default every free-text field), at any depth, with newlines."""

@@ -19,31 +19,54 @@ from textsynth.schema import RecordSchema
 Steps = Generator[Request, Completion, Candidate]
 
 
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A way of asking: the template and how tokens are picked."""
+
+    prompt: Prompt
+    sampling: Sampling
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a method knows of the run.
 
     ``decoding`` returns the schema text that holds the decoder to the named top-level fields; it is computed once per set
-    of names. ``attributes`` are the names drawn before generation. ``repairs`` is how often one draw may ask again.
+    of names. ``attributes`` are the names drawn before generation; of the ``partial`` ones among them (objects with a text
+    inside) the model writes what was not drawn. ``arms`` are the ways of asking by name, the recipe's own
+    under "". ``repairs`` is how often one draw may ask again.
     """
 
     schema: RecordSchema
     decoding: Callable[[frozenset[str]], str]
     attributes: tuple[str, ...]
-    prompt: Prompt
+    partial: frozenset[str]
+    arms: Mapping[str, Arm]
     variables: Mapping[str, Any]
-    sampling: Sampling
     repairs: int
     load_prompt: Callable[[str], Prompt]
 
     @property
     def free_fields(self) -> tuple[str, ...]:
-        """The top-level fields that the model writes: those that are not drawn."""
-        return tuple(name for name in self.schema.properties if name not in self.attributes)
+        """The top-level fields that the model writes: those that are not drawn, or not whole."""
+        return tuple(n for n in self.schema.properties if n not in self.attributes or n in self.partial)
+
+    def prompt(self, draw: Draw) -> Prompt:
+        """Return the template of this draw."""
+        return self.arms[draw.arm].prompt
+
+    def sampling(self, draw: Draw) -> Sampling:
+        """Return how this draw's tokens are picked, but for the seed."""
+        return self.arms[draw.arm].sampling
 
     def constants(self, draw: Draw) -> dict[str, Any]:
-        """Return the drawn values that are fields of the record."""
-        return {name: value for name, value in draw.attributes.items() if name in self.schema.properties}
+        """Return the drawn values that are whole fields of the record."""
+        wanted = self.schema.properties.keys() - self.partial
+        return {name: value for name, value in draw.attributes.items() if name in wanted}
+
+    def complete(self, name: str, value: Any, draw: Draw) -> Any:
+        """Return what the model wrote for a field with the parts of it that were drawn put in."""
+        return overlay(value, draw.attributes[name]) if name in self.partial and name in draw.attributes else value
 
     def template_variables(self, draw: Draw) -> dict[str, Any]:
         """Return what every template may use; see ``STANDARD_VARIABLES``."""
@@ -56,6 +79,13 @@ class Setting:
             "fields": self.free_fields,
             "schema": self.schema.document,
         }
+
+
+def overlay(value: Any, drawn: Any) -> Any:
+    """Return ``value`` with the keys of ``drawn`` in place of its own, at any depth of objects."""
+    if not (isinstance(value, Mapping) and isinstance(drawn, Mapping)):
+        return drawn
+    return {**value, **{key: overlay(value[key], item) if key in value else item for key, item in drawn.items()}}
 
 
 STANDARD_VARIABLES = {
@@ -72,6 +102,9 @@ class Method(ABC):
 
     default_prompt: str = ""
     """The template used when the recipe names none."""
+
+    own_fields: tuple[str, ...] = ()
+    """The fields that the method itself writes, whatever the schema says."""
 
     seeds_are_records: bool = True
     """Whether seeds are examples of whole records, checked against the schema; else they are material for the templates."""

@@ -79,10 +79,10 @@ def write_fields(
             step + attempt,
             asked,
             setting.decoding(frozenset(missing)),
-            setting.sampling.with_seed((draw.sampling_seed + SEED_STEP * (step + attempt)) % 2**31),
+            setting.sampling(draw).with_seed((draw.sampling_seed + SEED_STEP * (step + attempt)) % 2**31),
         )
         parsed = parse(done)
-        record.update({name: value for name, value in parsed.fields.items() if name in missing})
+        record.update({n: setting.complete(n, value, draw) for n, value in parsed.fields.items() if n in missing})
         failure, missing = judge(setting, record, constants, parsed, free)
         if not missing:
             break

@@ -38,6 +38,7 @@ class Dialogue(Method):
     """
 
     default_prompt = "dialogue/fields"
+    own_fields = ("messages",)
     seeds_are_records = False
 
     roles: dict[str, str] = field(default_factory=lambda: {"customer": "dialogue/customer", "agent": "dialogue/agent"})
@@ -104,7 +105,7 @@ class Dialogue(Method):
     def run(self, draw: Draw) -> Steps:
         """Play the turns, then have the remaining fields filled in."""
         names = list(self.roles)
-        turns = Random(draw.sampling_seed).randint(*self.span)
+        turns = self._turns(draw)
         variables = self.setting.template_variables(draw) | {"turns": turns, "transcript": ""}
         systems = [self._system(names[i], names[1 - i], variables) for i in (0, 1)]
         said: list[str] = []
@@ -115,9 +116,16 @@ class Dialogue(Method):
             said.append(text)
         messages = self._messages(said, systems[1])
         closing = {**variables, "role": names[1], "other": names[0], "transcript": transcript(said, names)}
-        prompt = self.setting.prompt.render(closing)
+        prompt = self.setting.prompt(draw).render(closing)
         known = {"messages": messages}
         return (yield from write_fields(self.setting, draw, prompt, step=turns * STEPS_PER_TURN, known=known))
+
+    def _turns(self, draw: Draw) -> int:
+        """Return how many messages this dialogue has: as a profile drew it, within the span, or evenly from the span."""
+        drawn = draw.attributes.get("messages#turns")
+        if isinstance(drawn, int):
+            return min(max(drawn, self.span[0]), self.span[1])
+        return Random(draw.sampling_seed).randint(*self.span)
 
     def _system(self, role: str, other: str, variables: Mapping[str, Any]) -> str:
         return self._prompts[role].render({**variables, "role": role, "other": other})[-1]["content"]
@@ -143,7 +151,7 @@ class Dialogue(Method):
 
     def _sampling(self, draw: Draw, step: int, names: list[str]) -> Sampling:
         return replace(
-            self.setting.sampling,
+            self.setting.sampling(draw),
             seed=(draw.sampling_seed + SEED_STEP * step) % 2**31,
             max_tokens=self.turn_tokens,
             stop=tuple(f"\n{name.capitalize()}:" for name in names),

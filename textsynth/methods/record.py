@@ -17,5 +17,5 @@ class Record(Method):
 
     def run(self, draw: Draw) -> Steps:
         """Ask for all free fields at once."""
-        messages = self.setting.prompt.render(self.setting.template_variables(draw))
+        messages = self.setting.prompt(draw).render(self.setting.template_variables(draw))
         return (yield from write_fields(self.setting, draw, messages))

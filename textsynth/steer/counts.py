@@ -1,9 +1,4 @@
-"""Steering: what the next windows should ask for, given what was kept.
-
-The loop tells it, window by window and in order, what was planned and what was kept; it answers how many draws the next
-window needs and how quota values are shared out among them. Its answers depend only on the recipe's numbers and on the
-verdicts of windows up to a stated one, never on timing, so the plan of a run repeats exactly.
-"""
+"""What was planned, judged and kept, window by window: how many draws the next one needs and which values they get."""
 
 from __future__ import annotations
 
@@ -15,18 +10,31 @@ from random import Random
 from typing import Any
 
 from textsynth.records import Draw, Record
+from textsynth.steer.arms import Arms
+from textsynth.steer.cells import Cells
 
 LEAST_RATE = 0.02
 """The acceptance assumed at worst when the number of draws still needed is estimated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A judged draw: the record if it was kept, what was seen in it, and the tokens that were generated for it."""
+
+    draw: Draw
+    record: Record | None
+    observed: Mapping[str, Any] = field(default_factory=dict)
+    tokens: int = 0
 
 
 @dataclass(slots=True)
 class WindowCount:
     """What one window planned and, once judged, kept; per quota field and value."""
 
+    draws: Sequence[Draw]
     planned: int
     cells: dict[str, Counter[Hashable]]
-    judged: bool = False
+    ended: Sequence[Ended] | None = None
     kept: int = 0
     kept_cells: dict[str, Counter[Hashable]] = field(default_factory=dict)
 
@@ -39,14 +47,26 @@ class Steering:
         quotas: per field, the exact number wanted of each value (they add up to ``records``).
         size: draws in a full window.
         lag: how many windows may be planned beyond the last judged one.
+        cells: what the records should look like together, if that is known.
+        arms: the ways of asking to choose among, if there are several.
     """
 
-    def __init__(self, *, records: int, quotas: Mapping[str, Mapping[Any, int]], size: int, lag: int) -> None:
+    def __init__(
+        self,
+        *,
+        records: int,
+        quotas: Mapping[str, Mapping[Any, int]],
+        size: int,
+        lag: int,
+        cells: Cells | None = None,
+        arms: Arms | None = None,
+    ) -> None:
         self.records, self.quotas, self.size, self.lag = records, quotas, size, lag
+        self.cells, self.arms = cells, arms
         self._first = 0
         """Number of the oldest window that is still counted one by one."""
         self._windows: deque[WindowCount] = deque()
-        self._known = WindowCount(0, {f: Counter() for f in quotas}, kept_cells={f: Counter() for f in quotas})
+        self._known = WindowCount((), 0, {f: Counter() for f in quotas}, kept_cells={f: Counter() for f in quotas})
         """The sum over all windows before ``_first``: what a plan may know."""
 
     @property
@@ -76,19 +96,23 @@ class Steering:
     def plan(self, draws: Sequence[Draw]) -> None:
         """Count a window that has been planned."""
         cells = {name: Counter(key(d.attributes.get(name)) for d in draws) for name in self.quotas}
-        self._windows.append(WindowCount(len(draws), cells))
+        self._windows.append(WindowCount(draws, len(draws), cells))
+        if self.cells:
+            self.cells.plan(draws)
 
-    def judge(self, number: int, kept: Sequence[Record]) -> None:
-        """Count the kept records of window ``number``."""
+    def judge(self, number: int, ended: Sequence[Ended]) -> None:
+        """Count the draws of window ``number``, all of which have been judged."""
         window = self._windows[number - self._first]
-        window.judged, window.kept = True, len(kept)
+        kept = [each.record for each in ended if each.record is not None]
+        window.ended, window.kept = ended, len(kept)
         window.kept_cells = {name: Counter(key(r.get(name)) for r in kept) for name in self.quotas}
 
     def _advance(self) -> bool:
         """Take the oldest window's verdicts into account; False if it has not been judged yet."""
-        if not self._windows[0].judged:
+        if self._windows[0].ended is None:
             return False
         window, known = self._windows.popleft(), self._known
+        self._learn(window.ended or ())
         self._first += 1
         known.planned += window.planned
         known.kept += window.kept
@@ -96,6 +120,13 @@ class Steering:
             known.cells[name] += window.cells[name]
             known.kept_cells[name] += window.kept_cells[name]
         return True
+
+    def _learn(self, ended: Sequence[Ended]) -> None:
+        """Have arms and cells learn; whether something was lacking is asked before it is counted."""
+        if self.arms:
+            self.arms.learn(ended, [self.cells is None or self.cells.lacking(each) for each in ended])
+        if self.cells:
+            self.cells.learn(ended)
 
     def _rate(self) -> float:
         return acceptance(self._known.kept, self._known.planned)

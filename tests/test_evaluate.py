@@ -1,0 +1,262 @@
+"""Synthetic rows beside real ones: what is measured, what is not and why, and the command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import PROGRAM, ROOT
+from textsynth.errors import RecipeError
+from textsynth.evaluate import Evaluation, evaluate
+from textsynth.measure.membership import plant
+from textsynth.text import words
+
+DATA = Path(__file__).parent / "data" / "evaluate"
+PLOTTED = {"marginals", "pairs", "privacy"}
+
+
+def load(name):
+    return [json.loads(line) for line in (DATA / f"{name}.jsonl").read_text().splitlines()]
+
+
+REAL, HOLDOUT, OTHER = (load(f"adult_{name}") for name in ("real", "holdout", "other"))
+TEXTS = {name: load(f"banking_{name}") for name in ("real", "holdout", "other")}
+COMPLAINTS = {name: load(f"complaints_{name}") for name in ("real", "holdout", "other")}
+
+
+def bag(rows, key="text"):
+    """Vectors of texts without a model: hashed words."""
+    found = np.zeros((len(rows), 64), dtype=np.float32)
+    for at, row in enumerate(rows):
+        for word in words(row[key]):
+            found[at, sum(word.encode()) * 31 % 64] += 1
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def adult():
+    return evaluate(OTHER, real=REAL, holdout=HOLDOUT, label="income", protected=["sex"])
+
+
+@pytest.fixture(scope="module")
+def banking():
+    sets = {"synthetic": TEXTS["other"][:200], "real": TEXTS["real"], "holdout": TEXTS["holdout"]}
+    vectors = {name: bag(rows) for name, rows in sets.items()}
+    rejected = TEXTS["other"][200:240]
+    vectors["rejected"] = bag(rejected)
+    synthetic = sets.pop("synthetic")
+    return evaluate(synthetic, **sets, label="category", vectors=vectors, rejected=rejected)
+
+
+def test_a_table_is_measured_in_every_group_it_can_be(adult):
+    assert {"fidelity", "utility", "privacy", "bias"} <= {value.group for value in adult.values}
+    names = [value.name for value in adult.values]
+    assert len(set(names)) == len(names)
+    assert {"fidelity.accuracy.bivariate", "fidelity.detection.table", "privacy.closest_share"} <= set(names)
+    assert adult.sizes == {"synthetic": 400, "real": 500, "holdout": 500, "compared": 400}
+    assert adult.value("fidelity.accuracy.univariate").size == 400
+    assert adult.value("privacy.identical").size == 400
+    assert any("400 rows of each set" in note for note in adult.notes)
+    assert "texts" in {missing.what for missing in adult.missing}
+
+
+def test_the_verdict_comes_first_and_says_what_to_do():
+    shuffled = [
+        row | {"age": HOLDOUT[-at]["age"], "education": HOLDOUT[at - 7]["education"]} for at, row in enumerate(OTHER)
+    ]
+    found = evaluate(shuffled, real=REAL, holdout=HOLDOUT)
+    assert not found.passed and found.verdict[0].startswith("Not good enough:")
+    bad = found.failed
+    assert bad and all(any(value.name in line for line in found.verdict) for value in bad)
+    assert all(value.gate.advice.strip(". ") in " ".join(found.verdict) for value in bad)
+
+
+def test_json_holds_everything_and_comes_back(adult, banking, tmp_path):
+    for found in (adult, banking):
+        data = found.as_data()
+        text = json.dumps(data, allow_nan=False)
+        again = Evaluation.load(found.save(tmp_path / "sub" / "e.json"))
+        assert again.as_data() == data == json.loads(text)
+        assert again.passed is found.passed and again.verdict == found.verdict
+    with pytest.raises(RecipeError, match="no saved evaluation"):
+        Evaluation.load(tmp_path / "none.json")
+
+
+def test_plots_have_the_form_that_is_written_down(adult, banking):
+    plots = adult.as_data()["plots"]
+    assert plots.keys() >= PLOTTED
+    assert len(plots["marginals"]) == 15 and len(plots["pairs"]["excess"]) == 15
+    for each in plots["marginals"]:
+        assert len(each["bins"]) == len(each["real"]) == len(each["synthetic"]) == len(each["holdout"])
+        assert sum(each["real"]) == pytest.approx(1) and sum(each["synthetic"]) == pytest.approx(1)
+    assert [m["accuracy"] for m in plots["marginals"]] == sorted(m["accuracy"] for m in plots["marginals"])
+    drawn = banking.as_data()["plots"]
+    assert set(drawn["map"]["sets"]) == {"real", "holdout", "synthetic", "rejected"}
+    for points in drawn["map"]["sets"].values():
+        assert len(points["x"]) == len(points["y"]) == len(points["text"])
+    assert {example["why"] for example in drawn["examples"]} == {"nearest", "typical"}
+    scores = [example["similarity"] for example in drawn["examples"] if example["why"] == "nearest"]
+    assert scores == sorted(scores, reverse=True)
+    assert {"growth", "lengths", "privacy"} <= drawn.keys()
+
+
+def test_texts_are_measured_by_words_and_by_given_vectors(banking):
+    names = {value.name for value in banking.values}
+    assert {"fidelity.text.recall", "fidelity.text.word_order", "privacy.ngrams", "diversity.vendi"} <= names
+    assert any(name.startswith("utility.text") for name in names)
+
+
+def test_without_embeddings_only_what_needs_them_is_missing():
+    found = evaluate(TEXTS["other"][:150], real=TEXTS["real"], holdout=TEXTS["holdout"], embeddings=None)
+    names = {value.name for value in found.values}
+    assert "fidelity.text.word_order" in names and "fidelity.text.recall" not in names
+    assert "texts by embedding" in {missing.what for missing in found.missing}
+
+
+def test_without_a_holdout_real_is_split_and_privacy_is_left_out():
+    found = evaluate(OTHER, real=REAL + HOLDOUT)
+    assert found.sizes["real"] + found.sizes["holdout"] == 1000
+    assert not [value for value in found.values if value.group == "privacy"]
+    assert any("split in two halves" in note for note in found.notes)
+    assert "privacy" in {missing.what for missing in found.missing}
+
+
+def test_twins_stay_on_one_side_of_the_split():
+    rows = [{"said": f"this is the sentence that number {at // 2} says"} for at in range(400)]
+    found = evaluate(rows, real=rows, embeddings=None)
+    assert found.sizes["real"] == found.sizes["holdout"] == 200
+    assert found.value("diversity.duplicates").real == 0.5
+
+
+def test_the_same_seed_gives_the_same_values(adult):
+    again = evaluate(OTHER, real=REAL, holdout=HOLDOUT, label="income", protected=["sex"])
+    assert again.as_data() == adult.as_data()
+
+
+def test_mixed_records_have_rows_and_texts_measured():
+    sets = {name: COMPLAINTS[name] for name in ("real", "holdout")}
+    vectors = {name: bag(rows, "narrative") for name, rows in {**sets, "synthetic": COMPLAINTS["other"]}.items()}
+    found = evaluate(COMPLAINTS["other"], **sets, vectors=vectors)
+    names = {value.name for value in found.values}
+    assert {"fidelity.accuracy.bivariate", "privacy.rows.closest_share", "privacy.closest_share"} <= names
+    kinds = {each["name"]: each["kind"] for each in found.fields}
+    assert kinds["narrative"] == "text" and kinds["received"] == "datetime" and "narrative#words" in kinds
+    received = next(m for m in found.plots["marginals"] if m["field"] == "received")
+    assert received["bins"][0].startswith("≥ 20")
+
+
+def test_dialogues_nested_objects_and_lists_are_measured():
+    def chat(rows, at):
+        turns = [
+            {"role": ("user", "assistant")[n % 2], "content": rows[(at + n) % len(rows)]["text"]}
+            for n in range(2 + at % 3)
+        ]
+        extra = {"meta": {"channel": ("web", "app")[at % 2]}} if at % 5 else {"meta": None}
+        return {"chat": turns, "tags": ["a", "b"][: at % 3], **extra}
+
+    sets = {name: [chat(rows, at) for at in range(150)] for name, rows in TEXTS.items()}
+    found = evaluate(sets["other"], real=sets["real"], holdout=sets["holdout"], embeddings=None)
+    names = {value.name for value in found.values}
+    assert "fidelity.dialogue.turns" in names and "fidelity.text.word_order" in names
+    fields = {each["name"] for each in found.fields}
+    assert {"chat#turns", "chat#roles", "chat#words", "meta.channel", "tags#length"} <= fields
+    assert not [missing for missing in found.missing if missing.what in {"dialogues", "fields alone and together"}]
+
+
+def test_a_hugging_face_dataset_is_read_like_a_list(adult):
+    from datasets import Dataset
+
+    found = evaluate(Dataset.from_list(OTHER), real=Dataset.from_list(REAL), holdout=Dataset.from_list(HOLDOUT))
+    same = "fidelity.accuracy.bivariate"
+    assert found.value(same).value == adult.value(same).value
+
+
+def test_canaries_are_looked_for_when_named(tmp_path):
+    planted = plant(TEXTS["real"], "text", repeats=(1, 4), each=5, seed=1)
+    file = tmp_path / "canaries.json"
+    facts = {"canaries": planted.canaries, "repeats": planted.repeats, "controls": planted.controls}
+    file.write_text(json.dumps(facts))
+    leaking = [{"text": text} for text in planted.canaries * 3] + [
+        {"text": row["text"]} for row in TEXTS["other"][:150]
+    ]
+    found = evaluate(leaking, real=TEXTS["real"], holdout=TEXTS["holdout"], canaries=file, embeddings=None)
+    assert any("canaries" in value.name and value.passed is False for value in found.values)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"synthetic": OTHER[:50]}, r"synthetic: at least 100 rows are needed, got 50"),
+        ({"real": REAL[:80]}, r"real: at least 90 rows"),
+        ({"holdout": HOLDOUT[:9]}, r"holdout: at least 10 rows"),
+        ({"holdout": REAL}, r"500 of 500 holdout rows are also real rows"),
+        ({"holdout": HOLDOUT[:400] + REAL[:100]}, r"100 of 500 holdout rows are also real rows"),
+        (
+            {"synthetic": [{"other": 1}] * 200},
+            r"synthetic: no field in common with real; synthetic has other; real has age",
+        ),
+        ({"label": "incom"}, r"label: unknown name 'incom' \(did you mean income\?\)"),
+        ({"protected": ["gender"]}, r"protected: unknown name 'gender'"),
+        ({"text_fields": ["story"]}, r"text: unknown name 'story'"),
+        ({"synthetic": ["a", "b"]}, r"synthetic: each row must be an object"),
+        ({"embeddings": "scripted"}, r"embeddings: 'scripted' is no embedding model"),
+        ({"synthetic": "nowhere.csv"}, r"no such file: 'nowhere.csv'"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_measured(change, says):
+    given = {"synthetic": OTHER, "real": REAL, "holdout": HOLDOUT} | change
+    with pytest.raises(RecipeError, match=says):
+        evaluate(given.pop("synthetic"), **given)
+
+
+def test_vectors_must_be_one_per_row():
+    with pytest.raises(RecipeError, match=r"vectors\['real'\]: one vector per row is needed, 200, got 199"):
+        evaluate(
+            TEXTS["other"],
+            real=TEXTS["real"],
+            holdout=TEXTS["holdout"],
+            vectors={
+                "synthetic": bag(TEXTS["other"]),
+                "real": bag(TEXTS["real"])[1:],
+                "holdout": bag(TEXTS["holdout"]),
+            },
+        )
+
+
+def run(*arguments):
+    command = [*PROGRAM, "evaluate", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+def test_the_command_shows_the_verdict_first_and_says_so_in_its_exit_code(tmp_path):
+    sets = ("--real", DATA / "adult_real.jsonl", "--holdout", DATA / "adult_holdout.jsonl", "--embeddings", "none")
+    good = run(DATA / "adult_other.jsonl", *sets, "--to", tmp_path)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert good.stdout.startswith("Good enough: all")
+    assert "accuracy.bivariate" in good.stdout and "Not measured" in good.stdout
+    assert Evaluation.load(tmp_path / "evaluation.json").passed
+    bad = run(DATA / "adult_real.jsonl", *sets, "--json")
+    assert bad.returncode == 3
+    events = [json.loads(line) for line in bad.stdout.splitlines()]
+    assert events[-1]["event"] == "result" and events[-1]["passed"] is False
+    assert {event["step"] for event in events if event["event"] == "progress"} >= {"telling rows apart"}
+    wrong = run(DATA / "adult_other.jsonl", "--real", "nowhere.jsonl")
+    assert wrong.returncode == 2 and "nowhere.jsonl" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_a_csv_is_read_as_the_numbers_it_stands_for(tmp_path):
+    import csv
+
+    for name, rows in (("synthetic", OTHER), ("real", REAL)):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    found = evaluate(tmp_path / "synthetic.csv", real=tmp_path / "real.csv", holdout=HOLDOUT)
+    kinds = {each["name"]: each["kind"] for each in found.fields}
+    assert kinds["age"] == "integer" and kinds["education"] == "categorical"
+    assert found.passed

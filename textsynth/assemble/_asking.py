@@ -1,0 +1,102 @@
+"""How the model is asked: templates, what they may use, and what the method knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+
+from textsynth import prompts
+from textsynth.errors import RecipeError
+from textsynth.methods import STANDARD_VARIABLES, Arm, Method
+from textsynth.methods import Setting as MethodSetting
+from textsynth.plan import Plan
+from textsynth.recipe import Recipe
+from textsynth.schema import Decoding, RecordSchema, constrain
+
+
+def build_arms(recipe: Recipe, prompt: prompts.Prompt) -> dict[str, Arm]:
+    """Return the ways of asking: the recipe's own under "", then those that steering may choose."""
+    own = Arm(prompt, recipe.sampling.sampling(in_process=recipe.engine_name == "vllm"))
+    found = {"": own}
+    for name, spec in recipe.steer.arms.items() if recipe.steer else ():
+        template = (
+            prompts.load(spec.prompt, folder=recipe.folder, place=f"steer.arms.{name}.prompt")
+            if spec.prompt
+            else prompt
+        )
+        temperature = own.sampling.temperature if spec.temperature is None else spec.temperature
+        found[name] = Arm(template, replace(own.sampling, temperature=temperature))
+    return found
+
+
+def method_setting(
+    recipe: Recipe,
+    schema: RecordSchema,
+    decoding: Decoding,
+    arms: Mapping[str, Arm],
+    names: tuple[str, ...],
+    partial: frozenset[str],
+) -> MethodSetting:
+    """Build what the method may know, with the decoding schemas computed once per set of fields."""
+    texts: dict[frozenset[str], str] = {}
+
+    def decoding_text(wanted: frozenset[str]) -> str:
+        if wanted not in texts:
+            omit = [name for name in schema.properties if name not in wanted]
+            limited = constrain(schema, max_tokens=recipe.sampling.max_tokens, backend=decoding.backend, omit=omit)
+            texts[wanted] = limited.text()
+        return texts[wanted]
+
+    return MethodSetting(
+        schema=schema,
+        decoding=decoding_text,
+        attributes=names,
+        partial=partial,
+        arms=arms,
+        variables=recipe.variables,
+        repairs=recipe.repairs,
+        load_prompt=lambda text: load_prompt(recipe, text),
+    )
+
+
+def main_prompt(recipe: Recipe, method: Method) -> prompts.Prompt:
+    """Load the recipe's template, or the one that suits it when it names none."""
+    suits = method.default_prompt
+    if recipe.profile is not None and suits == "records/from_schema":
+        suits = "records/from_profile"
+    if recipe.seeds is not None and recipe.seeds.shots and suits == "records/from_schema":
+        suits = "records/from_examples"
+    return prompts.load(recipe.prompt or suits, folder=recipe.folder)
+
+
+def load_prompt(recipe: Recipe, text: str) -> prompts.Prompt:
+    """Load a template that a method's options name."""
+    return prompts.load(text, folder=recipe.folder, place="method")
+
+
+def check_variables(recipe: Recipe, templates: Sequence[prompts.Prompt], names: Sequence[str], method: Method) -> None:
+    """Refuse variables that a template uses and nothing gives: all of them, in one message per template."""
+    standard = {**STANDARD_VARIABLES, **method.variables()}
+    wrong = [
+        f"{name}: templates know {name!r} as {standard[name]}; give the attribute or variable another name"
+        for name in dict.fromkeys([*recipe.variables, *names])
+        if name in standard
+    ]
+    known = {*standard, *recipe.variables, *names}
+    used = [*{item.name: item for item in templates}.values(), *(load_prompt(recipe, text) for text in method.templates())]
+    wrong += [
+        f"prompt {item.name}: undefined variables: {', '.join(lost)}; defined: {', '.join(sorted(known))}"
+        for item in used
+        if (lost := item.undefined(known))
+    ]
+    if wrong:
+        raise RecipeError(wrong)
+
+
+def trial(recipe: Recipe, plan: Plan, method: Method) -> None:
+    """Make the first request without sending it: templates that fail on real values are found here."""
+    settled = {name: next(iter(shares)) for name, shares in recipe.quotas.items()}
+    (row,) = plan.joint.rows(Random(0), [settled]) if plan.joint else (settled,)
+    for arm in method.setting.arms:
+        next(method.run(replace(plan.draw(0, 0, row), arm=arm)), None)

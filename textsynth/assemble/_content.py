@@ -1,0 +1,146 @@
+"""What the records are: schema, attributes, quotas, seeds, decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from textsynth import attributes, seeds
+from textsynth.assemble._building import named
+from textsynth.assemble._fitted import Fitted
+from textsynth.attributes import Attribute, Choice
+from textsynth.errors import RecipeError, SchemaError, unknown
+from textsynth.export import Form
+from textsynth.methods import Method
+from textsynth.recipe import Recipe
+from textsynth.records import Seed
+from textsynth.schema import Decoding, RecordSchema, constrain
+from textsynth.schema import load as load_schema
+from textsynth.seeds import SeedSpec
+from textsynth.steer import largest_remainder
+
+
+def drawn_attributes(recipe: Recipe, schema: RecordSchema, fitted: Fitted | None) -> dict[str, Attribute]:
+    """Return the attributes in order, those that quotas add included, checked among themselves and with the schema."""
+    joint = fitted.joint.names if fitted else ()
+    if twice := [name for name in recipe.attributes if name in joint]:
+        raise RecipeError(
+            [f"attributes.{name}: the profile draws it already" for name in twice],
+            hint="take it out, or set it there: profile: {fixed: {name: value}} or {weights: {name: {value: share}}}",
+        )
+    only_quota = {
+        name: Choice(choices=tuple(q))
+        for name, q in recipe.quotas.items()
+        if q and name not in recipe.attributes and name not in joint
+    }
+    drawn = {**only_quota, **recipe.attributes}
+    found: list[str] = []
+    for name, attribute in drawn.items():
+        try:
+            attribute.resolve(recipe.folder, f"attributes.{name}")
+        except RecipeError as error:
+            found += error.problems
+        except ValueError as error:
+            found.append(str(error))
+    found += attributes.problems(drawn)
+    if found:
+        raise RecipeError(found)
+    for name, attribute in drawn.items():
+        if name in schema.properties:
+            place = f"attributes.{name}" if name in recipe.attributes else f"quotas.{name}"
+            found += contradictions(name, attribute, schema, place)
+    if found:
+        raise RecipeError(found)
+    return drawn
+
+
+def contradictions(name: str, attribute: Attribute, schema: RecordSchema, place: str) -> list[str]:
+    """Return the values of an attribute that its field does not allow (the first few)."""
+    wrong = []
+    for value in attribute.values():
+        for problem in schema.field_problems(name, value):
+            wrong.append(f"{place}: {value!r} contradicts the schema: {problem.message}")
+    return wrong[:5] + ([f"{place}: and {len(wrong) - 5} more values"] if len(wrong) > 5 else [])
+
+
+def quota_counts(recipe: Recipe, schema: RecordSchema) -> dict[str, dict[Any, int]]:
+    """Return the exact number of records wanted per value: shares are rounded, counts must add up."""
+    found: list[str] = []
+    counts = {}
+    for name, shares in recipe.quotas.items():
+        place = f"quotas.{name}"
+        attribute = recipe.attributes.get(name)
+        if name not in schema.properties:
+            found.append(unknown(place, name, schema.properties) + " (quotas are over fields of the record)")
+        elif attribute is not None and not isinstance(attribute, Choice):
+            found.append(f"{place}: the attribute {name!r} must be a list or weights to have a quota")
+        elif attribute is not None and (stray := set(map(repr, shares)) ^ set(map(repr, attribute.values()))):
+            found.append(
+                f"{place}: quota and attribute must name the same values; only in one of them: {sorted(stray)}"
+            )
+        elif not shares or any(s < 0 for s in shares.values()):
+            found.append(f"{place}: shares must be 0 or more, got {shares}")
+        elif abs(sum(shares.values()) - 1) < 1e-6:
+            counts[name] = largest_remainder(shares, recipe.records)
+        elif sum(shares.values()) == recipe.records and all(float(s).is_integer() for s in shares.values()):
+            counts[name] = {value: int(share) for value, share in shares.items()}
+        else:
+            total = sum(shares.values())
+            found.append(f"{place}: shares must add up to 1, or counts to records ({recipe.records}); got {total:g}")
+    if found:
+        raise RecipeError(found)
+    return counts
+
+
+def seed_rows(
+    recipe: Recipe,
+    spec: SeedSpec | None,
+    schema: RecordSchema,
+    names: Sequence[str],
+    method: Method,
+    fitted: Fitted | None,
+) -> list[Seed]:
+    """Read the seeds, checked against the schema and against what is asked of them."""
+    if spec is None:
+        return []
+    if fitted is not None and recipe.seeds is None:
+        return fitted.seeds()
+    rows = seeds.load(spec, schema, names, recipe.folder, whole=method.seeds_are_records)
+    if wrong := seeds.check(spec, rows, recipe.records):
+        raise RecipeError(wrong)
+    return rows
+
+
+def choose_decoding(recipe: Recipe, schema: RecordSchema, drawn: Sequence[str], method: Method) -> Decoding:
+    """Lint the schema, choose the backend and refuse what cannot be generated."""
+    written = [*(name for name in drawn if name in schema.properties), *method.own_fields]
+    return constrain(schema, max_tokens=recipe.sampling.max_tokens, backend=recipe.backend, omit=written)
+
+
+def record_schema(recipe: Recipe, method: Method, fitted: Fitted | None) -> RecordSchema:
+    """Load the recipe's schema, or the one a profile found, and let the method complete it."""
+    given = None if fitted is None else profile_schema(fitted, method)
+    if recipe.record_schema is not None:
+        given = load_schema(recipe.record_schema, folder=recipe.folder)
+        if given.document.get("type") != "object" and not given.properties:
+            raise SchemaError("schema: a record must be an object with properties", hint="wrap it: {value: ...}")
+    return method.record_schema(given)
+
+
+def profile_schema(fitted: Fitted, method: Method) -> RecordSchema:
+    """Return the schema of a profile's records, without what the method writes by itself."""
+    document = fitted.profile.schema()
+    own = method.own_fields
+    properties = {name: part for name, part in document["properties"].items() if name not in own}
+    required = [name for name in document.get("required", []) if name not in own]
+    return load_schema(document | {"properties": properties, "required": required}, folder=Path(), place="profile")
+
+
+def export_form(recipe: Recipe, schema: RecordSchema) -> Form | None:
+    """Build the form the dataset is exported in, and check that the schema has what it needs."""
+    if recipe.export is None:
+        return None
+    found: Form = named("export", recipe.export.form, "export.format", recipe)
+    found.check(schema)
+    return found

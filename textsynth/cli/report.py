@@ -1,0 +1,120 @@
+"""``textsynth report``: a run, an evaluation or both as one HTML page, with its numbers as JSON beside it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textsynth.cli import DONE
+from textsynth.errors import RecipeError
+
+if TYPE_CHECKING:
+    from textsynth.runs import Run
+
+PAGE = "report.html"
+NOT_FAULTS = frozenset({"quota", "surplus"})
+"""Reasons of drops that say nothing against the record."""
+
+
+def add(commands: Any) -> None:
+    """Add the command's arguments to the parser of all commands."""
+    one: argparse.ArgumentParser = commands.add_parser(
+        "report",
+        help="write a run and how good it is as one HTML page",
+        description="Write a run, an evaluation or both as one self-contained HTML page, with the same numbers as JSON "
+        "beside it.",
+    )
+    one.add_argument("run", type=Path, nargs="?", metavar="RUN", help="run folder")
+    one.add_argument("--evaluation", type=Path, metavar="FILE", help="what textsynth evaluate --to wrote")
+    one.add_argument("--real", metavar="DATA", help="measure the run against these rows, which it was made from")
+    one.add_argument("--holdout", metavar="DATA", help="and against these real rows, which nothing was made from")
+    one.add_argument("--label", default="", metavar="FIELD", help="field that a classifier is trained to predict")
+    one.add_argument(
+        "--protected", default="", metavar="A,B", help="fields whose groups must be treated as in real data"
+    )
+    one.add_argument("--to", type=Path, metavar="FILE", help=f"the page (default: {PAGE} in the run's folder)")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Write the page and say where it is."""
+    from textsynth.cli.show import note
+    from textsynth.report import page
+    from textsynth.runs import Run
+
+    target = check(options)
+    evaluation = read(options.evaluation) if options.evaluation else None
+    run = Run(options.run) if options.run else None
+    try:
+        if run is not None and options.real:
+            evaluation = measure(run, options)
+        for place in page.write(target, run=run, evaluation=evaluation):
+            note(f"written: {place}")
+    finally:
+        if run is not None:
+            run.close()
+    return DONE
+
+
+def check(options: argparse.Namespace) -> Path:
+    """Return where the page goes.
+
+    Raises:
+        RecipeError: options that do not go together.
+    """
+    problems = []
+    if options.run is None and options.evaluation is None:
+        problems.append("report: name a run folder, --evaluation FILE, or both")
+    if options.real and options.evaluation:
+        problems.append("--real: measures anew, --evaluation: reads what was measured; give one of them")
+    if options.real and options.run is None:
+        problems.append(
+            "--real: needs a run to measure; for other data: textsynth evaluate DATA --real ... --to FOLDER"
+        )
+    if options.holdout and not options.real:
+        problems.append("--holdout: needs --real, the rows that the run was made from")
+    folder = options.run or (options.evaluation or Path()).parent
+    target: Path = options.to or folder / PAGE
+    if target.suffix.lower() not in {".html", ".htm"}:
+        problems.append(f"--to: the page must end in .html, got {str(target)!r}")
+    elif options.evaluation and target.with_suffix(".json").resolve() == options.evaluation.resolve():
+        problems.append(f"--to: its numbers would overwrite {str(options.evaluation)!r}; choose another name")
+    if problems:
+        raise RecipeError(problems)
+    return target
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return a saved evaluation.
+
+    Raises:
+        RecipeError: no such file, or not an evaluation.
+    """
+    from textsynth.evaluate import Evaluation
+
+    return Evaluation.load(file).as_data()
+
+
+def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure a run's records against real ones, showing each step."""
+    from textsynth.cli.evaluate import Steps, split
+    from textsynth.evaluate import evaluate
+
+    with Steps(as_json=False) as steps:
+        found = evaluate(
+            list(run.records()),
+            real=options.real,
+            holdout=options.holdout,
+            label=options.label,
+            protected=split(options.protected),
+            rejected=rejected(run) or None,
+            on_progress=steps.update,
+        )
+    return found.as_data()
+
+
+def rejected(run: Run) -> list[dict[str, Any]]:
+    """Return the records that were dropped for a fault of theirs."""
+    rows = (row for row in run.ledger.dropped() if row["record"] is not None and row["reason"] not in NOT_FAULTS)
+    return [json.loads(row["record"]) for row in rows]

@@ -1,0 +1,206 @@
+"""Which measures are taken of what: one step each, named as progress shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textsynth.columns import Field
+from textsynth.evaluate import _diversity
+from textsynth.evaluate._data import Data, Numbers, Three
+from textsynth.measure import copying, membership, memory, structure, utility
+from textsynth.measure.bias import bias
+from textsynth.measure.detection import detect, detect_texts
+from textsynth.measure.fidelity import accuracy
+from textsynth.measure.frechet import frechet
+from textsynth.measure.mauve import mauve
+from textsynth.measure.measured import Measured
+from textsynth.measure.neighbourhood import neighbourhood
+from textsynth.measure.table import Table
+from textsynth.text import count_words
+
+Vectors = NDArray[np.float32]
+
+COLUMNS = 3
+"""Fewest fields (derived ones apart) of a table in which nearness of rows says anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One measure, or a few that are taken together; what needs a holdout is left out if there is none."""
+
+    title: str
+    measure: Callable[[], Sequence[Measured]]
+    needs: Literal["", "holdout"] = ""
+
+
+def audit(title: str, measure: Callable[[], Sequence[Measured]]) -> Step:
+    """Return a step that needs a holdout."""
+    return Step(title, measure, "holdout")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller asked for."""
+
+    label: str = ""
+    protected: tuple[str, ...] = ()
+    seed: int = 0
+    canaries: membership.Planted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Rows as tables.
+
+    Args:
+        compared: as many rows of each set, with derived columns.
+        audited: columns without derived ones; as many real as held-out rows, more if the synthetic rows are few.
+        kinds: measuring kind of the audited columns.
+    """
+
+    compared: Three[Table]
+    audited: Three[dict[str, list[Any]]]
+    kinds: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Rows as texts, those without words left out.
+
+    Args:
+        compared: as many texts of each set.
+        audited: as many real as held-out texts.
+        every: all texts.
+        vectors: of the compared texts; ``None`` without embeddings.
+        audited_vectors: of the audited texts.
+        labels: of the compared texts, if a label is named.
+        dialogues: the compared rows' dialogues, if a field is one.
+    """
+
+    compared: Three[list[str]]
+    audited: Three[list[str]]
+    every: Three[list[str]]
+    vectors: Three[Vectors] | None = None
+    audited_vectors: Three[Vectors] | None = None
+    labels: Three[list[Any]] | None = None
+    dialogues: Three[list[Any]] | None = None
+
+
+def make_tables(data: Data, compared: Three[Numbers], audited: Three[Numbers]) -> Tables | None:
+    """Return the tables of the rows; ``None`` if there are but texts, of which other measures say more."""
+    kinds = data.kinds(derived=False)
+    if not kinds and data.texts:
+        return None
+    return Tables(data.table(compared), data.chosen(kinds, audited), kinds)
+
+
+def table_steps(tables: Tables, options: Options, *, prefix: str) -> Iterator[Step]:
+    """Yield what is measured of tables; names of what texts are measured by too begin with ``prefix``."""
+    three, seed = tables.compared, options.seed
+    sets = {"real": three.real, "holdout": three.holdout}
+    yield Step("fields alone and together", lambda: accuracy(three.synthetic, **sets, seed=seed))
+    yield Step("telling rows apart", lambda: detect(three.synthetic, **sets, seed=seed))
+    if options.label in three.real.names and len(three.real.names) > 1:
+        yield Step("training on rows", lambda: utility.utility(three.synthetic, label=options.label, **sets, seed=seed))
+    if protected := [name for name in options.protected if name in three.real.names]:
+        label = options.label if options.label in three.real.names else ""
+        yield Step("bias", lambda: bias(three.synthetic, protected=protected, label=label, **sets, seed=seed))
+    rows, kinds = tables.audited, tables.kinds
+    if len(kinds) >= COLUMNS:
+        near = lambda: _named(copying.table_copying(*rows, kinds=kinds, seed=seed), prefix)  # noqa: E731
+        yield audit("distance to the closest row", near)
+        yield audit("inference attacks", lambda: membership.inference(*rows, kinds=kinds, seed=seed))
+
+
+def identical_rows(tables: Tables) -> Step:
+    """Return the step that looks for rows that are a real one cell by cell."""
+    return audit("identical rows", lambda: copying.identical(*tables.audited.map(_as_rows)))
+
+
+def _named(values: Sequence[Measured], prefix: str) -> Sequence[Measured]:
+    """Return the values with ``prefix`` for their group: texts have values of the same names."""
+    return [replace(value, name=value.name.replace("privacy.", prefix, 1)) for value in values]
+
+
+def _as_rows(some: dict[str, list[Any]]) -> list[Any]:
+    return [dict(zip(some, values, strict=True)) for values in zip(*some.values(), strict=True)]
+
+
+def text_steps(texts: Texts, options: Options) -> Iterator[Step]:
+    """Yield what is measured of texts, and of their vectors."""
+    three, seed = texts.compared, options.seed
+    yield Step("length and structure", lambda: structure.structure(*three))
+    yield Step("word order", lambda: structure.word_order(*three, seed=seed))
+    yield Step("vocabulary", lambda: structure.vocabulary(*three))
+    yield Step("diversity", lambda: _diversity.diversity(three, texts.vectors))
+    if texts.dialogues:
+        dialogues = texts.dialogues
+        yield Step("dialogues", lambda: structure.dialogues(*dialogues))
+    if texts.vectors:
+        yield from _vector_steps(texts, texts.vectors, seed)
+    if options.label and texts.labels:
+        yield Step("training on texts", lambda: _utility(texts, seed))
+    yield from _audit_texts(texts, options)
+
+
+def _vector_steps(texts: Texts, vectors: Three[Vectors], seed: int) -> Iterator[Step]:
+    yield Step("precision, recall, density, coverage", lambda: neighbourhood(*vectors, seed=seed))
+    yield Step("Fréchet distance", lambda: frechet(*vectors, seed=seed))
+    yield Step("MAUVE", lambda: mauve(*vectors, seed=seed))
+    sets = {"real": vectors.real, "holdout": vectors.holdout}
+    yield Step(
+        "telling texts apart",
+        lambda: detect_texts(vectors.synthetic, **sets, features=features(texts.compared), seed=seed),
+    )
+
+
+def _audit_texts(texts: Texts, options: Options) -> Iterator[Step]:
+    seed = options.seed
+    if vectors := texts.audited_vectors:
+        yield audit("distance to the closest text", lambda: copying.text_copying(*vectors, seed=seed))
+        yield audit("membership by nearness", lambda: membership.vector_membership(*vectors, seed=seed))
+    yield audit("membership by a language model", lambda: membership.text_membership(*texts.audited, seed=seed))
+    yield audit("identical texts", lambda: copying.identical(*texts.every))
+    yield audit("memorised passages", lambda: memory.memorised(*texts.audited, seed=seed))
+    yield audit("personal values", lambda: memory.replayed(*texts.audited))
+    if planted := options.canaries:
+        yield audit("canaries", lambda: membership.echo(planted, texts.every.synthetic, seed=seed))
+
+
+def _utility(texts: Texts, seed: int) -> Sequence[Measured]:
+    assert texts.labels is not None
+    vectors = texts.vectors or Three(None, None, None)
+    made, real, holdout = (
+        utility.Labelled(some, labels, found)
+        for some, labels, found in zip(texts.compared, texts.labels, vectors, strict=True)
+    )
+    return utility.utility_of_texts(made, real=real, holdout=holdout, seed=seed)
+
+
+def features(texts: Three[list[str]]) -> dict[str, list[list[float]]]:
+    """Return cheap features of the texts by name, each as values of the synthetic, real and held-out ones."""
+    return {name: [[float(count(text)) for text in some] for some in texts] for name, count in _FEATURES.items()}
+
+
+_FEATURES: dict[str, Callable[[str], float]] = {
+    "words": count_words,
+    "characters a word": lambda text: len(text) / max(1, count_words(text)),
+    "sentence marks": lambda text: sum(map(text.count, ".!?")),
+    "commas": lambda text: text.count(","),
+    "capitals": lambda text: sum(map(str.isupper, text)) / max(1, len(text)),
+    "digits": lambda text: sum(map(str.isdigit, text)) / max(1, len(text)),
+    "lines": lambda text: text.count("\n"),
+    "distinct words": lambda text: len(set(text.lower().split())) / max(1, len(text.split())),
+    "ends in a mark": lambda text: float(text.rstrip()[-1:] in ".!?\"'"),
+    "double spaces": lambda text: float("  " in text),
+}
+
+
+def dialogue_field(data: Data) -> Field | None:
+    """Return the first dialogue among the text fields."""
+    return next((each for each in data.fields if each.kind == "dialogue" and each.name in data.texts), None)

@@ -1,0 +1,382 @@
+"""Is the synthetic data good for training? Train on synthetic, test on real (TSTR; Esteban et al. 2017), and its relatives.
+
+Everything is tested on holdout rows, which neither the generator nor the other models have seen (TRTS apart, which is
+tested on the synthetic rows). Tables are learnt by gradient-boosted trees; texts by logistic regression on their
+embeddings and on TF-IDF weights reduced to 100 components.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textsynth.errors import MissingPackageError
+from textsynth.measure.detection import mean_rank, threads
+from textsynth.measure.measured import Gate, Measured
+from textsynth.measure.table import Table, encode
+
+Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+MOST = 50_000
+"""Most rows a model of a table learns from, and is tested on."""
+MOST_TEXTS = 10_000
+SMALLEST = 50
+"""Fewest rows in each of synthetic, real and holdout."""
+RESAMPLES = 200
+_SHARE = 0.95  # of what real data reaches
+_HARM = 0.02  # that added synthetic rows may do
+_FEWEST = 5  # holdout rows of a class that it takes to judge it
+_COMPONENTS = 100
+_TERMS = 20_000
+_MANY = 10  # classes beyond which trees get fewer rounds (each is a tree per class)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Texts with their labels, and their embeddings (n × d) if there are any."""
+
+    texts: Sequence[str]
+    labels: Sequence[Any]
+    vectors: Vectors | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What models said of the holdout rows (and of the synthetic ones), and what is true.
+
+    Args:
+        task: to name a class, or to tell a number.
+        names: of the classes, by code; empty for numbers.
+        truth: of the holdout rows: codes (n) or numbers.
+        synthetic: of the model that learnt from synthetic rows: probabilities (n × classes) or numbers (n).
+        real: of the one that learnt from real rows.
+        both: of the one that learnt from real and synthetic rows.
+        on_synthetic: of the real model, for synthetic rows; ``synthetic_truth`` is theirs.
+        rows: of the holdout, which were tested.
+    """
+
+    task: Literal["class", "number"]
+    names: tuple[str, ...]
+    truth: NDArray[Any]
+    synthetic: Floats
+    real: Floats
+    both: Floats
+    on_synthetic: Floats
+    synthetic_truth: NDArray[Any]
+    rows: NDArray[np.int64]
+
+
+def utility(
+    synthetic: Table,
+    *,
+    label: str,
+    real: Table,
+    holdout: Table | None = None,
+    seed: int = 0,
+    predictions: Predictions | None = None,
+) -> list[Measured]:
+    """Return ``utility.tstr``, ``.ratio``, ``.trts`` and ``.augmentation`` for a column to predict from the others.
+
+    A category is judged by the area under the ROC curve (one class against the rest, mean over the classes that five
+    holdout rows have), a number by R². At most 50,000 rows are learnt from, and tested on. Intervals are bootstrap
+    percentiles over the tested rows (200 resamples, the same for both models compared).
+
+    Args:
+        predictions: those of ``predict``, if they are there already.
+    """
+    if problem := _problem(synthetic, real, holdout, label):
+        return _unmeasured("utility", len(synthetic), problem)
+    found = predictions or predict(synthetic, label=label, real=real, holdout=holdout, seed=seed)
+    return _measure("utility", found, f"{label} from the other columns", len(synthetic), seed)
+
+
+def utility_of_texts(
+    synthetic: Labelled, *, real: Labelled, holdout: Labelled | None = None, seed: int = 0
+) -> list[Measured]:
+    """Return the same, named ``utility.text.tstr`` and so on, for labels predicted from texts (at most 10,000 of each)."""
+    fewest = min(len(synthetic.texts), len(real.texts), len(holdout.texts) if holdout else 0)
+    if holdout is None or fewest < SMALLEST:
+        why = f"it needs {SMALLEST} synthetic, real and holdout texts, got {fewest} of the fewest"
+        return _unmeasured("utility.text", len(synthetic.texts), why)
+    if len(set(map(str, real.labels))) < 2:
+        return _unmeasured("utility.text", len(synthetic.texts), "the real texts have one label only")
+    found = predict_texts(synthetic, real=real, holdout=holdout, seed=seed)
+    return _measure("utility.text", found, "the label from the text", len(synthetic.texts), seed)
+
+
+# Predictions ---------------------------------------------------------------------------------------------------------
+
+
+def predict(synthetic: Table, *, label: str, real: Table, holdout: Table | None = None, seed: int = 0) -> Predictions:
+    """Fit trees on synthetic, on real and on both rows, and return what they say of the holdout."""
+    if problem := _problem(synthetic, real, holdout, label):
+        raise ValueError(problem)
+    assert holdout is not None
+    tables = [_known(table, label) for table in (real, synthetic, holdout)]
+    rows = np.flatnonzero(holdout.column(label).states == 0)
+    kept = _sample(len(tables[2]), MOST, seed)
+    tables = [tables[0].sample(MOST, seed=seed), tables[1].sample(MOST, seed=seed), tables[2].take(kept)]
+    encoded = encode(*(table.without(label) for table in tables))
+    targets = [table.column(label) for table in tables]
+    names: tuple[str, ...] = ()
+    truths: list[NDArray[Any]] = [target.values for target in targets]
+    if targets[0].kind == "category":
+        names = tuple(sorted({name for target in targets for name in target.labels}))
+        at = {name: code for code, name in enumerate(names)}
+        truths = [np.array([at[name] for name in t.labels], dtype=np.int64)[t.values] for t in targets]
+    fit = _tree_fitter(encoded.categorical, len(names), seed)
+    return _predict(encoded.matrices, truths, names, fit, rows[kept])
+
+
+def predict_texts(synthetic: Labelled, *, real: Labelled, holdout: Labelled, seed: int = 0) -> Predictions:
+    """Fit logistic regressions on synthetic, on real and on both texts, and return what they say of the holdout."""
+    sides = [real, synthetic, holdout]
+    kept = [_sample(len(side.texts), MOST_TEXTS, seed) for side in sides]
+    labels = [[str(side.labels[row]) for row in rows] for side, rows in zip(sides, kept, strict=True)]
+    names = tuple(sorted({label for some in labels for label in some}))
+    at = {name: code for code, name in enumerate(names)}
+    truths: list[NDArray[Any]] = [np.array([at[label] for label in some], dtype=np.int64) for some in labels]
+    matrices = text_features(sides, kept, seed)
+    return _predict(matrices, truths, names, _text_fitter(len(names)), kept[2])
+
+
+Fitter = Callable[[Floats, NDArray[Any]], Callable[[Floats], Floats]]
+
+
+def _predict(
+    matrices: Sequence[Floats], truths: Sequence[NDArray[Any]], names: tuple[str, ...], fit: Fitter, rows: Codes
+) -> Predictions:
+    of_real, of_synthetic = fit(matrices[0], truths[0]), fit(matrices[1], truths[1])
+    of_both = fit(np.concatenate(matrices[:2]), np.concatenate(truths[:2]))
+    return Predictions(
+        task="class" if names else "number",
+        names=names,
+        truth=truths[2],
+        synthetic=of_synthetic(matrices[2]),
+        real=of_real(matrices[2]),
+        both=of_both(matrices[2]),
+        on_synthetic=of_real(matrices[1]),
+        synthetic_truth=truths[1],
+        rows=rows,
+    )
+
+
+def _tree_fitter(categorical: NDArray[np.bool_], classes: int, seed: int) -> Fitter:
+    try:
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    except ImportError as error:
+        raise MissingPackageError("scikit-learn", extra="fit", needed_for="measuring with classifiers") from error
+    options: dict[str, Any] = {"early_stopping": False, "random_state": seed}
+    options |= {"categorical_features": categorical if categorical.any() else None}
+    options |= {"max_iter": 100 if classes <= _MANY else 30}
+
+    def fit(rows: Floats, truth: NDArray[Any]) -> Callable[[Floats], Floats]:
+        with threads(len(rows)):
+            if not classes:
+                model = HistGradientBoostingRegressor(**options).fit(rows, truth)
+                return lambda given: np.asarray(model.predict(given), np.float64)
+            return _classifier(HistGradientBoostingClassifier(**options), rows, truth, classes)
+
+    return fit
+
+
+def _text_fitter(classes: int) -> Fitter:
+    from sklearn.linear_model import LogisticRegression
+
+    return lambda rows, truth: _classifier(LogisticRegression(C=10.0, max_iter=200), rows, truth, classes)
+
+
+def _classifier(model: Any, rows: Floats, truth: NDArray[Any], classes: int) -> Callable[[Floats], Floats]:
+    """Return a function that gives each class its probability: 0 to those that were not learnt."""
+    known = np.unique(truth)
+    if len(known) == 1:
+        return lambda given: np.tile(np.eye(classes)[known[0]], (len(given), 1))
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(rows, truth)
+
+    def tell(given: Floats) -> Floats:
+        chances = np.zeros((len(given), classes))
+        chances[:, model.classes_] = model.predict_proba(given)
+        return chances
+
+    return tell
+
+
+def text_features(sides: Sequence[Labelled], kept: Sequence[Codes], seed: int) -> list[Floats]:
+    """Return a matrix per side: embeddings if all have them, beside TF-IDF weights learnt from the first, reduced."""
+    try:
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+    except ImportError as error:
+        raise MissingPackageError("scikit-learn", extra="fit", needed_for="measuring with classifiers") from error
+    texts = [[side.texts[row] for row in rows] for side, rows in zip(sides, kept, strict=True)]
+    weigh = TfidfVectorizer(sublinear_tf=True, max_features=_TERMS, token_pattern=r"(?u)\b\w+\b")
+    weights = [weigh.fit_transform(texts[0]), *(weigh.transform(some) for some in texts[1:])]
+    if weights[0].shape[1] > _COMPONENTS:
+        reduce = TruncatedSVD(_COMPONENTS, random_state=seed).fit(weights[0])
+        dense = [reduce.transform(weight) for weight in weights]
+    else:
+        dense = [weight.toarray() for weight in weights]
+    if any(side.vectors is None for side in sides):
+        return dense
+    vectors = [np.asarray(side.vectors, np.float64)[rows] for side, rows in zip(sides, kept, strict=True)]
+    return [np.hstack([vector, weight]) for vector, weight in zip(vectors, dense, strict=True)]
+
+
+# Measures ------------------------------------------------------------------------------------------------------------
+
+
+def _measure(group: str, found: Predictions, what: str, size: int, seed: int) -> list[Measured]:
+    spread = _resample(found, seed)
+    scores = {name: score(found, getattr(found, name)) for name in ("synthetic", "real", "both")}
+    unit = "AUC" if found.task == "class" else "R²"
+    extra = {name: _extra(found, getattr(found, name)) for name in ("synthetic", "real", "both")}
+    ratio = scores["synthetic"] / scores["real"] if scores["real"] > 0 else None
+    ratios = spread["synthetic"] / np.maximum(spread["real"], 1e-9)
+    gain, gains = scores["both"] - scores["real"], spread["both"] - spread["real"]
+    tested = f"tested on {len(found.truth):,} holdout rows"
+    on_synthetic = score(found, found.on_synthetic, truth=found.synthetic_truth)
+    return [
+        Measured(
+            name=f"{group}.tstr",
+            value=scores["synthetic"],
+            real=scores["real"],
+            size=size,
+            low=_end(spread["synthetic"], 2.5),
+            high=_end(spread["synthetic"], 97.5),
+            meaning=f"A model that learnt {what} from synthetic data reaches {unit} {scores['synthetic']:.3f}; one that "
+            f"learnt from real data, {scores['real']:.3f} ({tested}).",
+            detail={"measure": unit, "synthetic": extra["synthetic"], "real": extra["real"]},
+        ),
+        Measured(
+            name=f"{group}.ratio",
+            value=ratio,
+            real=1.0,
+            size=size,
+            low=_end(ratios, 2.5),
+            high=_end(ratios, 97.5),
+            gate=Gate(low=min(_SHARE, 1 - 3 * float(ratios.std())), advice=_ADVICE),
+            meaning=f"Training on synthetic data gives {_percent(ratio)} of the {unit} of training on real data."
+            if ratio is not None
+            else f"Not measured: real data does not let {what} be predicted ({unit} {scores['real']:.3f}).",
+        ),
+        Measured(
+            name=f"{group}.trts",
+            value=on_synthetic,
+            real=scores["real"],
+            size=size,
+            meaning=f"The model of the real data reaches {unit} {on_synthetic:.3f} on the synthetic rows, "
+            f"{scores['real']:.3f} on real ones; much more means labels that are too easy, less means wrong ones.",
+        ),
+        Measured(
+            name=f"{group}.augmentation",
+            value=gain,
+            real=0.0,
+            size=size,
+            low=_end(gains, 2.5),
+            high=_end(gains, 97.5),
+            gate=Gate(low=min(-_HARM, -3 * float(gains.std())), advice="do not add these records to real ones"),
+            meaning=f"Adding the synthetic data to the real changes {unit} by {gain:+.3f} to {scores['both']:.3f} ({tested}).",
+            detail={"both": extra["both"]},
+        ),
+    ]
+
+
+_ADVICE = "look at which classes are lost in detail; generate more of them, and check that labels fit"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def _end(values: Floats, percentile: float) -> float:
+    return float(np.nanpercentile(values, percentile))
+
+
+def score(found: Predictions, said: Floats, *, truth: NDArray[Any] | None = None, rows: Codes | None = None) -> float:
+    """Return the mean AUC of the classes, or R², of what was said; ``rows`` picks some (and some of them several times)."""
+    true = found.truth if truth is None else truth
+    if rows is not None:
+        true, said = true[rows], said[rows]
+    if found.task == "number":
+        spread = float(((true - true.mean()) ** 2).sum())
+        return 1 - float(((true - said) ** 2).sum()) / spread if spread else float("nan")
+    counts = np.bincount(true, minlength=len(found.names))
+    judged = [code for code, count in enumerate(counts) if count >= _FEWEST and len(true) - count >= _FEWEST]
+    if len(found.names) == 2:
+        judged = judged[:1]
+    areas = [mean_rank(said[true == code, code], said[true != code, code]).mean() for code in judged]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def _resample(found: Predictions, seed: int) -> dict[str, Floats]:
+    """Return the scores of resampled holdout rows; with many rows and classes fewer rows stand for all, rescaled."""
+    random = np.random.default_rng(seed)
+    total = len(found.truth)
+    size = min(total, max(2000, 40_000 // max(1, len(found.names))))
+    names = ("synthetic", "real", "both")
+    drawn: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(RESAMPLES):
+        rows = random.integers(total, size=size)
+        for name in names:
+            drawn[name].append(score(found, getattr(found, name), rows=rows))
+    return {name: _shrink(np.array(drawn[name]), np.sqrt(size / total)) for name in names}
+
+
+def _shrink(values: Floats, factor: float) -> Floats:
+    """Return values with their spread multiplied: the bootstrap of m out of n has √(n/m) times the error."""
+    centre = np.nanmean(values)
+    shrunk: Floats = centre + (values - centre) * factor
+    return shrunk
+
+
+def _extra(found: Predictions, said: Floats) -> dict[str, Any]:
+    """Return accuracy, macro F1 and recall by class; for numbers the mean absolute error."""
+    if found.task == "number":
+        return {"mean_absolute_error": float(np.abs(found.truth - said).mean())}
+    given, size = said.argmax(axis=1), len(found.names)
+    table = np.bincount(found.truth * size + given, minlength=size * size).reshape(size, size)
+    right, true, told = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    there = true > 0
+    f1 = 2 * right[there] / np.maximum(1, true[there] + told[there])
+    recall = {found.names[code]: float(right[code] / true[code]) for code in np.flatnonzero(there)}
+    return {"accuracy": float(right.sum() / true.sum()), "macro_f1": float(f1.mean()), "recall": recall}
+
+
+def _problem(synthetic: Table, real: Table, holdout: Table | None, label: str) -> str:
+    if holdout is None:
+        return "without holdout rows it would be tested on what was learnt from"
+    if len(real.columns) < 2:
+        return f"there is no column beside {label!r} to predict it from"
+    known = [int((table.column(label).states == 0).sum()) for table in (synthetic, real, holdout)]
+    if min(known) < SMALLEST:
+        return (
+            f"it needs {SMALLEST} synthetic, real and holdout rows with {label}, got {known[0]}, {known[1]}, {known[2]}"
+        )
+    values = real.column(label).values[real.column(label).states == 0]
+    return f"{label} has one value only in the real rows" if len(np.unique(values)) < 2 else ""
+
+
+def _unmeasured(group: str, size: int, why: str) -> list[Measured]:
+    names = ("tstr", "ratio", "trts", "augmentation")
+    return [Measured(name=f"{group}.{name}", value=None, size=size, meaning=f"Not measured: {why}.") for name in names]
+
+
+def _known(table: Table, label: str) -> Table:
+    return table.take(np.flatnonzero(table.column(label).states == 0))
+
+
+def _sample(rows: int, most: int, seed: int) -> Codes:
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

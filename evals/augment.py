@@ -90,7 +90,8 @@ def banking(data: Path, seed: int, classes: int) -> Task:
 
 def sms(data: Path, seed: int, classes: int) -> Task:
     lines = (data / "sms_spam/SMSSpamCollection").read_text(encoding="utf-8").splitlines()
-    rows = [dict(zip(("label", "text"), line.split("\t", 1), strict=True)) for line in lines]
+    parts = [line.split("\t", 1) for line in lines]
+    rows = [{"label": label, "text": text} for label, text in parts if label in {"ham", "spam"}]
     rows = list({row["text"]: row for row in rows}.values())  # the same message in both halves would be a leak
     random = Random(seed)
     random.shuffle(rows)

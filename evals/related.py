@@ -7,6 +7,7 @@ There is no relational data among them, so tables are made of nested records: di
 (casino); dialogues, turns and slots (sgd); companies and their complaints (cfpb, a company's sector being the product
 most complained about). Distances are total variation (0 to 1) to the report split, which is not learned from; "real" is
 the train split's, cut to the report's number of parents, and the synthetic tables have as many; means of five draws.
+For pairs it is the distance of the child's column given the parent's value, weighted as the real rows are.
 "shuffled" is the synthetic children dealt out to parents at random: what a model scores that ignores the parent.
 Exit code 1 if a foreign key does not resolve or a key is a real one.
 """
@@ -138,14 +139,29 @@ def pairs(tables: Tables, pair: Pair) -> list[tuple[Hashable, Hashable]]:
     return [(values[row[relation.child_key]], row.get(below)) for row in tables[relation.child]]
 
 
+def conditional(made: list[tuple[Hashable, Hashable]], real: list[tuple[Hashable, Hashable]]) -> tuple[float, float]:
+    """Return how far a child's column given its parent's lies from the real one, and the share of real rows not compared.
+
+    The first is the mean of the distances over the real rows whose parent's value was made at all.
+    """
+    ours, theirs = defaultdict[Hashable, list[Hashable]](list), defaultdict[Hashable, list[Hashable]](list)
+    for some, group in ((made, ours), (real, theirs)):
+        for above, below in some:
+            group[above].append(below)
+    known = {above: some for above, some in theirs.items() if ours[above]}
+    weight = sum(map(len, known.values()))
+    far = sum(variation(ours[above], some) * len(some) for above, some in known.items())
+    return far / max(1, weight), 1 - weight / len(real)
+
+
 def shuffled(found: list[tuple[Hashable, Hashable]], random: np.random.Generator) -> list[tuple[Hashable, Hashable]]:
     """Return the pairs with their second parts exchanged at random."""
     order = random.permutation(len(found)).tolist()
     return [(one, found[place][1]) for (one, _), place in zip(found, order, strict=True)]
 
 
-def part(tables: Tables, learned: RelatedProfile, name: str, most: int | None = None) -> Tables:
-    """Return one split as tables, cut to so many rows of the first one with all that belongs to them."""
+def part(tables: Tables, learned: RelatedProfile, name: str, most: int) -> Tables:
+    """Return one split as tables, cut to so many rows of the first one, chosen at random, with all that belongs to them."""
     rows = {table: [tables[table][n] for n in numbers.tolist()] for table, numbers in learned.split(name).items()}
     for number, table in enumerate(learned.tables):
         above = [relation for relation in learned.relations if relation.child == table]
@@ -153,7 +169,8 @@ def part(tables: Tables, learned: RelatedProfile, name: str, most: int | None = 
             keys = {row[above[0].parent_key] for row in rows[above[0].parent]}
             rows[table] = [row for row in rows[table] if row[above[0].child_key] in keys]
         elif number == 0:
-            rows[table] = rows[table][:most]
+            order = np.random.default_rng(SEED).permutation(len(rows[table]))[:most]
+            rows[table] = [rows[table][n] for n in order.tolist()]
     return rows
 
 
@@ -163,8 +180,8 @@ def measure(name: str) -> dict[str, Any]:
     start = time.perf_counter()
     learned = fit_related(tables, relations, seed=SEED)
     fitted = time.perf_counter() - start
-    report = part(tables, learned, "report")
-    size = len(report[relations[0].parent])
+    size = len(learned.split("report")[relations[0].parent])
+    report = part(tables, learned, "report", size)
     train = part(tables, learned, "train", size)
     start = time.perf_counter()
     draws = [learned.sample(size, np.random.default_rng(seed)) for seed in range(DRAWS)]
@@ -195,14 +212,16 @@ def measure(name: str) -> dict[str, Any]:
 def compare(
     draws: list[Tables], train: Tables, report: Tables, pair: Pair, random: np.random.Generator
 ) -> dict[str, Any]:
-    """Return the distances of one pair of a parent's and a child's column."""
+    """Return the distances of a child's column given one of its parent's."""
     real, made = pairs(report, pair), [pairs(draw, pair) for draw in draws]
-    return {
-        "pair": f"{pair[0].parent}.{pair[1]} → {pair[0].child}.{pair[2]}",
-        "TVD": round(mean(variation(each, real) for each in made), 3),
-        "TVD real": round(variation(pairs(train, pair), real), 3),
-        "TVD shuffled": round(mean(variation(shuffled(each, random), real) for each in made), 3),
+    found = {
+        "": [conditional(each, real) for each in made],
+        " real": [conditional(pairs(train, pair), real)],
+        " shuffled": [conditional(shuffled(each, random), real) for each in made],
     }
+    result: dict[str, Any] = {"pair": f"{pair[0].parent}.{pair[1]} → {pair[0].child}.{pair[2]}"}
+    result |= {f"TVD{name}": round(mean(far for far, _ in some), 3) for name, some in found.items()}
+    return result | {"not made": round(mean(lost for _, lost in found[""]), 3)}
 
 
 def resolved(draw: Tables, relation: Relation) -> float:
@@ -234,7 +253,11 @@ def main() -> int:
             print(f"mean {each['children mean']} (real {each['children mean real']})", end=", ")
             print(f"range {each['children range']} (real {each['children range real']})")
         for each in result["pairs"]:
-            print(f"  {each['pair']}: TVD {each['TVD']} (real {each['TVD real']}, shuffled {each['TVD shuffled']})")
+            print(
+                f"  {each['pair']}: TVD {each['TVD']} (real {each['TVD real']}, shuffled {each['TVD shuffled']})",
+                end="",
+            )
+            print(f", {each['not made']:.1%} of real rows have a parent's value that is too rare to be made")
     if len(chosen) == len(SETS):
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     return 0 if good else 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from random import Random
 
@@ -230,6 +232,18 @@ def test_the_marker_may_have_another_name(tmp_path):
     rows = [{**row, "synthetic": "no"} for row in ROWS]
     assert "the data has a column 'synthetic' already" in refused(rows)
     assert set(made(rows, tmp_path, marker="generated").dataset["generated"]) == {True, False}
+
+
+def test_what_json_does_not_have_is_left_out_and_said(tmp_path):
+    day = datetime(2024, 5, 1)
+    rows = [
+        {**row, "photo": b"x", "waited": math.nan if at % 5 == 0 else row["waited"], "day": day}
+        for at, row in enumerate(ROWS)
+    ]
+    found = made(rows, tmp_path)
+    assert "left out of the dataset (no JSON values): photo" in found.notes
+    assert found.dataset[0]["waited"] is None and "photo" not in found.dataset.column_names
+    assert set(found.dataset["day"]) == {"2024-05-01T00:00:00"}
 
 
 def test_rows_without_a_label_are_kept_and_teach_nothing(tmp_path):

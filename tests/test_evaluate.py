@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
 from tests.conftest import PROGRAM, ROOT
 from textsynth.errors import RecipeError
-from textsynth.evaluate import Evaluation, evaluate
+from textsynth.evaluate import Evaluation, Missing, evaluate
+from textsynth.measure.measured import Gate, Measured
 from textsynth.measure.membership import plant
 from textsynth.text import words
 
@@ -65,14 +68,26 @@ def test_a_table_is_measured_in_every_group_it_can_be(adult):
 
 
 def test_the_verdict_comes_first_and_says_what_to_do():
-    shuffled = [
-        row | {"age": HOLDOUT[-at]["age"], "education": HOLDOUT[at - 7]["education"]} for at, row in enumerate(OTHER)
+    good = Measured(name="fidelity.a", value=0.9, real=0.95, size=200, meaning="It is fine.", gate=Gate(low=0.8))
+    bad = Measured(
+        name="privacy.b",
+        value=0.7,
+        real=0.5,
+        size=200,
+        meaning="70 % are near",
+        gate=Gate(high=0.6, advice="use more seeds"),
+    )
+    open_one = Measured(name="bias.c", value=1.0, size=200, meaning="No gate.")
+    assert Evaluation(values=(good, open_one), sizes={}).verdict == [
+        "Good enough: all 1 gates hold.",
+        "Fidelity: 1 of 1 gates hold.",
     ]
-    found = evaluate(shuffled, real=REAL, holdout=HOLDOUT)
-    assert not found.passed and found.verdict[0].startswith("Not good enough:")
-    bad = found.failed
-    assert bad and all(any(value.name in line for line in found.verdict) for value in bad)
-    assert all(value.gate.advice.strip(". ") in " ".join(found.verdict) for value in bad)
+    found = Evaluation(values=(good, bad, open_one), sizes={})
+    assert not found.passed and found.failed == [bad]
+    assert found.verdict[0] == "Not good enough: 1 of 2 gates fail."
+    assert found.verdict[-1] == "privacy.b is 0.7 (real data: 0.5). 70 % are near. use more seeds."
+    nothing = Evaluation(values=(open_one,), sizes={}, missing=(Missing("texts", "none"),))
+    assert not nothing.passed and "texts: none" in nothing.verdict[0]
 
 
 def test_json_holds_everything_and_comes_back(adult, banking, tmp_path):
@@ -117,24 +132,31 @@ def test_without_embeddings_only_what_needs_them_is_missing():
     assert "texts by embedding" in {missing.what for missing in found.missing}
 
 
+def bare(rows):
+    return [{"text": row["text"]} for row in rows]
+
+
 def test_without_a_holdout_real_is_split_and_privacy_is_left_out():
-    found = evaluate(OTHER, real=REAL + HOLDOUT)
-    assert found.sizes["real"] + found.sizes["holdout"] == 1000
-    assert not [value for value in found.values if value.group == "privacy"]
+    found = evaluate(bare(TEXTS["other"]), real=bare(TEXTS["real"] + TEXTS["holdout"]), embeddings=None)
+    assert found.sizes["real"] + found.sizes["holdout"] == 400
+    assert found.values and not [value for value in found.values if value.group == "privacy"]
     assert any("split in two halves" in note for note in found.notes)
     assert "privacy" in {missing.what for missing in found.missing}
 
 
 def test_twins_stay_on_one_side_of_the_split():
     rows = [{"said": f"this is the sentence that number {at // 2} says"} for at in range(400)]
-    found = evaluate(rows, real=rows, embeddings=None)
+    found = evaluate(rows, real=rows, embeddings=None, text_fields=["said"])
     assert found.sizes["real"] == found.sizes["holdout"] == 200
     assert found.value("diversity.duplicates").real == 0.5
 
 
-def test_the_same_seed_gives_the_same_values(adult):
-    again = evaluate(OTHER, real=REAL, holdout=HOLDOUT, label="income", protected=["sex"])
-    assert again.as_data() == adult.as_data()
+def test_the_same_seed_gives_the_same_values():
+    sets = {"real": bare(TEXTS["real"]), "holdout": bare(TEXTS["holdout"][:150])}
+    once, again, other = (
+        evaluate(bare(TEXTS["other"]), **sets, embeddings=None, seed=seed).as_data() for seed in (1, 1, 2)
+    )
+    assert once == again != other
 
 
 def test_mixed_records_have_rows_and_texts_measured():
@@ -165,14 +187,6 @@ def test_dialogues_nested_objects_and_lists_are_measured():
     fields = {each["name"] for each in found.fields}
     assert {"chat#turns", "chat#roles", "chat#words", "meta.channel", "tags#length"} <= fields
     assert not [missing for missing in found.missing if missing.what in {"dialogues", "fields alone and together"}]
-
-
-def test_a_hugging_face_dataset_is_read_like_a_list(adult):
-    from datasets import Dataset
-
-    found = evaluate(Dataset.from_list(OTHER), real=Dataset.from_list(REAL), holdout=Dataset.from_list(HOLDOUT))
-    same = "fidelity.accuracy.bivariate"
-    assert found.value(same).value == adult.value(same).value
 
 
 def test_canaries_are_looked_for_when_named(tmp_path):
@@ -248,15 +262,13 @@ def test_the_command_shows_the_verdict_first_and_says_so_in_its_exit_code(tmp_pa
     assert wrong.returncode == 2 and "nowhere.jsonl" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
-def test_a_csv_is_read_as_the_numbers_it_stands_for(tmp_path):
-    import csv
-
-    for name, rows in (("synthetic", OTHER), ("real", REAL)):
-        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    found = evaluate(tmp_path / "synthetic.csv", real=tmp_path / "real.csv", holdout=HOLDOUT)
+def test_a_csv_and_a_hugging_face_dataset_are_read_like_a_list(tmp_path, adult):
+    with (tmp_path / "synthetic.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(OTHER[0]))
+        writer.writeheader()
+        writer.writerows(OTHER)
+    found = evaluate(tmp_path / "synthetic.csv", real=Dataset.from_list(REAL), holdout=HOLDOUT)
+    name = "fidelity.accuracy.bivariate"
+    assert found.value(name).value == adult.value(name).value
     kinds = {each["name"]: each["kind"] for each in found.fields}
     assert kinds["age"] == "integer" and kinds["education"] == "categorical"
-    assert found.passed

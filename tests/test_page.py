@@ -35,13 +35,20 @@ STEERING = {
             "draws": 16,
             "tokens": 500,
             "distance": 0.2 * 0.8**number,
-            "deficits": [["priority = low", 30, 28], ["priority = high × product = phone", 9, 3]],
-            "arms": {"warm": {"draws": 9, "kept": 7, "tokens": 280}, "cool": {"draws": 7, "kept": 5, "tokens": 0}},
+            "readings": {"attributes": {"value": 0.2 * 0.8**number, "error": 0.01, "limit": 0.05}},
+            "arms": {"recipe": 9, "cool": 7},
+            "deficits": [["priority = low", 30, 28], ["priority = high × product = phone", 9.5, 3]],
         }
         for number in range(4)
     ],
+    "arms": {
+        "recipe": {"draws": 36, "kept": 28, "novel": 9, "tokens": 1120},
+        "cool": {"draws": 0, "kept": 0, "novel": 0, "tokens": 0},
+    },
+    "gaps": [],
+    "pool": 80,
+    "records": 60,
     "stop": "nothing improved for two windows",
-    "effective_sample_size": 57.2,
 }
 
 
@@ -226,19 +233,28 @@ def test_neither_is_refused():
         page.contents()
 
 
-@pytest.mark.parametrize("left", [None, "distance", "deficits", "arms", "window"])
-def test_steering_is_drawn_whatever_is_known_of_it(left):
-    known = deepcopy(STEERING)
-    for row in known["windows"]:
-        row.pop(left, None)
-    section = layout.steering("steering", "Steering", known)
-    assert ("distance" not in (left or "") and left != "window") == bool(section.panels)
+def test_steering_is_drawn_with_what_lacks_and_the_arms():
+    section = layout.steering("steering", "Steering", STEERING)
+    assert [panel.title for panel in section.panels] == ["Distance: attributes"]
+    assert section.panels[0].note == "from 0.200 to 0.102"
+    assert "Of 80 accepted records the best 60" in section.lead
     assert "nothing improved for two windows" in section.lead
-    if left is None:
-        assert section.grids[0].rows[0] == ("priority = high × product = phone", "9", "3")
-        assert section.grids[1].rows[0] == ("warm", "36", "28", "1,120", "25.0")
-        assert section.grids[1].rows[1][-1] == wording.NONE
-    assert layout.steering("steering", "Steering", {"stop": ""}).panels == ()
+    assert section.grids[0].rows == [
+        ("priority = high × product = phone", "9.5", "3"),
+        ("priority = low", "30.0", "28"),
+    ]
+    assert section.grids[1].rows == [("recipe", "36", "28", "1,120", "25"), ("cool", "0", "0", "0", wording.NONE)]
+
+
+@pytest.mark.parametrize("left", ["window", "distance", "readings", "deficits", "arms"])
+def test_steering_is_drawn_whatever_is_known_of_it(left):
+    known = {name: value for name, value in deepcopy(STEERING).items() if name != left}
+    for row in known["windows"]:
+        row.pop(left)
+    section = layout.steering("steering", "Steering", known)
+    assert bool(section.panels) == (left != "window")
+    assert len(section.grids) == 2 - (left in {"deficits", "arms"})
+    assert layout.steering("steering", "Steering", {left: None}).panels == ()
 
 
 def test_what_a_model_or_a_user_writes_stays_text(run, evaluation, tmp_path):
@@ -280,7 +296,10 @@ def test_a_cut_text_keeps_both_ends():
 
 def test_the_card_says_value_beside_real_and_whether_it_holds(evaluation):
     lines = card_lines(evaluation)
-    assert lines[0] == "**Not good enough: 2 of 8 gates fail.** Rows: 2,000 synthetic, 2,000 real, 2,000 holdout."
+    assert (
+        lines[0]
+        == "**Not good enough: 2 of 8 gates fail.** Rows: 2,000 synthetic, 2,000 real, 2,000 holdout; compared: 2,000 of each."
+    )
     assert (
         "Fidelity, accuracy, univariate: 0.981, real data 0.984, 95 % interval 0.979 to 0.983; at least 0.975: holds"
         in lines

@@ -65,7 +65,7 @@ class Plan:
         if any(given) or self.steering.cells is None:
             return self.joint.rows(random, given)
         rows = self.joint.rows(random, [{}] * (len(given) * OVERSAMPLE))
-        return [rows[at] for at in self.steering.cells.choose(rows, len(given), random)]
+        return [rows[at] for at in self.steering.cells.choose(rows, len(given))]
 
     def draw(self, index: int, window: int, settled: Mapping[str, Any]) -> Draw:
         """Return draw ``index``: what is settled of it, its other attributes, its examples and its sampling seed."""

@@ -32,6 +32,8 @@ ADVICE = {
     "near_duplicate": "draw more attributes, show more or other seeds, or raise sampling.temperature",
     "copied": "show more different seeds per draw, or raise sampling.temperature",
     "quota": "nothing: these were draws beyond a filled quota",
+    "unselected": "nothing: these are good records of the pool; the dataset is closer to real data without them",
+    "adherence": "use a larger model, or lower the filter's least",
     "surplus": "nothing: these were under way when the last record was accepted",
     "engine_error": "look at one with textsynth why: the engine or server refused it",
     "filter_error": "correct the filter: textsynth why shows what it raised",

@@ -114,7 +114,9 @@ def read(data: Any, split: str) -> list[Record]:
 
 
 def as_json(value: Any, names: Sequence[str] | None = None) -> Any:
-    """Return a value as JSON has it: dates as ISO text, the number of a class as its name."""
+    """Return a value as JSON has it: dates as ISO text, the number of a class as its name, nothing for no number."""
+    if isinstance(value, float) and value != value:
+        return None
     if names and isinstance(value, int) and 0 <= value < len(names):
         return names[value]
     return value.isoformat() if hasattr(value, "isoformat") else value

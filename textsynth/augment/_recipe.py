@@ -66,9 +66,12 @@ class Source:
         found = []
         if without := len(self.rows) - sum(self.classes.values()):
             found.append(f"{without} rows have no {self.label}: they are kept and teach nothing")
-        if self.empty:
+        opaque = set(self.observed.opaque)
+        if empty := [name for name in self.empty if name not in opaque]:
             why = "identifiers, text nobody asked for, names that templates use"
-            found.append(f"left empty in synthetic rows ({why}): {', '.join(self.empty)}")
+            found.append(f"left empty in synthetic rows ({why}): {', '.join(empty)}")
+        if opaque:
+            found.append(f"left out of the dataset (no JSON values): {', '.join(sorted(opaque))}")
         return found
 
     def examples(self, counts: Sequence[ClassCount]) -> list[Record]:
@@ -163,7 +166,10 @@ def text_schema(part: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any
 
 
 def token_limit(source: Source) -> int:
-    """Return how many tokens a record may have: enough for 99 in 100 real ones."""
+    """Return how many tokens a record may have: enough for 99 in 100 real ones.
+
+    Other scripts than Latin take more tokens a character; here they count six as ``json.dumps`` escapes them.
+    """
     lengths = sorted(len(json.dumps([row[name] for name in source.text], default=str)) for row in source.rows)
     usual = lengths[math.ceil(0.99 * (len(lengths) - 1))]
     return min(MOST_TOKENS, 32 + usual // CHARACTERS_A_TOKEN + 8 * len(source.text))

@@ -351,4 +351,10 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": demo,
     "schema": schema,
     "validate": validate,
+    "fit": fit.command,
+    "sample": fit.command,
+    "evaluate": evaluate.command,
+    "augment": augment.command,
+    "related": related.command,
+    "report": report.command,
 }

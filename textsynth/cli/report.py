@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from textsynth.runs import Run
 
 PAGE = "report.html"
-NOT_FAULTS = frozenset({"quota", "surplus"})
+NOT_FAULTS = frozenset({"quota", "surplus", "unselected"})
 """Reasons of drops that say nothing against the record."""
 
 

@@ -14,7 +14,7 @@ from textsynth.columns._dates import find_granularity, parse_format, to_seconds
 from textsynth.columns._field import ABSENT, Field, JsonType
 from textsynth.columns._numbers import ordinary
 from textsynth.columns._patterns import find_pattern
-from textsynth.columns._rows import OBJECT
+from textsynth.columns._rows import OBJECT, column
 from textsynth.columns._scales import find_scale
 
 DEPTH = 8
@@ -49,7 +49,7 @@ def infer(rows: Iterable[Mapping[str, Any]], *, key: str = "") -> tuple[Field, .
     """Return the fields of records, in the order in which their keys first occur.
 
     A nested object gives the fields inside it (``address.city``) and, where it is sometimes null, absent or empty, a
-    column ``address#object``.
+    column ``address#object``: true, null or absent.
 
     Args:
         key: name of the field that identifies a person or group; it is an ``id``, whatever its values look like.
@@ -64,7 +64,12 @@ def infer(rows: Iterable[Mapping[str, Any]], *, key: str = "") -> tuple[Field, .
     twice = [name for name, count in Counter(field.name for field in fields).items() if count > 1]
     if twice:
         raise ValueError(f"two fields have the path {twice[0]!r}: rename a key that has a dot in it")
-    return tuple(replace(f, kind="id", values=()) if f.name == key else f for f in fields)
+    return tuple(_as_id(field, values) if field.name == key else field for field in fields)
+
+
+def _as_id(field: Field, rows: Sequence[Mapping[str, Any]]) -> Field:
+    texts = sorted({str(value) for value in column(rows, field) if ordinary(value)})
+    return replace(field, kind="id", values=(), pattern=find_pattern(texts))
 
 
 def _inside(path: tuple[str, ...], objects: Sequence[Mapping[str, Any]], depth: int) -> list[Field]:
@@ -84,7 +89,7 @@ def _at(path: tuple[str, ...], values: list[Any], depth: int) -> list[Field]:
     if not filled:
         return [infer_column(".".join(path), path, values)]
     inner = _inside(path, there, depth + 1)
-    if len(there) == len(values):
+    if len(filled) == len(values):
         return inner
     state = Field(
         name=".".join(path) + OBJECT,
@@ -92,7 +97,7 @@ def _at(path: tuple[str, ...], values: list[Any], depth: int) -> list[Field]:
         kind="constant",
         type="object",
         values=(True,),
-        **_states(values),
+        **_states(values) | {"empty": False},
         distinct=1,
     )
     return [state, *inner]

@@ -164,7 +164,7 @@ def open_cells(pool: Pool, rules: Sequence[Rule], judge: Judge, count: int) -> l
     cells = pool.cells(rules, count)
     pool.random("order").shuffle(cells)
     for number, cell in enumerate(cells):
-        edges = cases(pool, cell, judge, number)
+        edges = cases(pool, cell, judge, number / len(cells))
         for first in islice(edges, 1):
             by_way[cell.rule.way].append((cell, before(first, edges)))
     turns = zip_longest(*(by_way[rule.way] for rule in rules))
@@ -177,9 +177,9 @@ def before(first: Edge, rest: Iterator[Edge]) -> Iterator[Edge]:
     yield from rest
 
 
-def cases(pool: Pool, cell: Cell, judge: Judge, number: int) -> Iterator[Edge]:
-    """Yield a cell's cases: one of each record, then a second of each, and so on."""
-    start = number % len(cell.places)
+def cases(pool: Pool, cell: Cell, judge: Judge, part: float) -> Iterator[Edge]:
+    """Yield a cell's cases: one of each record, then a second of each; ``part`` (0 to 1) says with which to begin."""
+    start = int(part * len(cell.places))
     waiting = [attempts(pool, cell, judge, *place) for place in cell.places[start:] + cell.places[:start]]
     failures, found = 0, False
     while waiting:

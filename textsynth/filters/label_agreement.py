@@ -46,7 +46,7 @@ class LabelAgreement(Filter):
     classifier that learnt from accepted records takes over their mistakes.
 
     Args:
-        label: the field with the label; by default the only one with a closed set of values or drawn values.
+        label: the field with the label; by default the profile's, or the only one with a closed set of values or drawn values.
         threshold: the least probability of the label that is always kept.
         text: the fields whose text is classified; by default all free-text fields.
         reference: a file with real rows (same field names), or the id of a dataset.
@@ -144,6 +144,8 @@ class LabelAgreement(Filter):
         if self.label:
             require_fields((self.label,), setting.schema.properties)
             return self.label
+        if setting.profile is not None and setting.profile.label in setting.schema.properties:
+            return setting.profile.label
         drawn = set(setting.schema.text_fields) - set(setting.text_fields)
         closed = [n for n in setting.schema.properties if len(setting.schema.choices(n) or ()) > 1 or n in drawn]
         if len(closed) != 1:

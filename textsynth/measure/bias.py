@@ -21,14 +21,14 @@ from textsynth.measure.utility import Predictions, predict
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-__all__ = ["Counts", "association", "bias", "count", "information", "log_ratios", "odds_gap", "swap"]
+__all__ = ["Counts", "association", "bias", "count", "information", "log_ratios", "odds_gap", "swap", "widest_gap"]
 
 SMALLEST = 30
 """Fewest rows of a group, in the real and in the holdout data, to measure it."""
 RESAMPLES = 500
 _FIFTHS = float(np.log(1.25))  # the four-fifths rule, as a log ratio
 _GAP = 0.05  # of shares
-_ODDS = 0.1
+_ODDS = 0.15
 _INFORMATION = 0.02  # bits
 _LEVEL = 0.02  # a gap smaller than this is none
 _SIDES = ("synthetic", "real", "holdout")
@@ -59,11 +59,12 @@ def bias(
 ) -> list[Measured]:
     """Return five measures for each protected column A; the last four need a label.
 
-    - ``bias.representation.A``: the largest |log(share in synthetic / share in real)| of a group;
+    - ``bias.representation.A``: |log(share in synthetic / share in real)| of the group that drifts most, beyond what
+      chance does to a group of its size (the four-fifths rule, or three standard errors if those are more);
     - ``bias.association.A``: |I_syn(A; label) − I_real(A; label)|, mutual information in bits, corrected for its bias
       in small samples (Miller 1955);
     - ``bias.parity.A``: the gap P(y|a) − P(y|a') in synthetic minus that in real data, for the outcome y and the groups
-      between which it is widest in real data;
+      between which it is widest in real data, beyond chance;
     - ``bias.amplification.A``: the ratio of the two;
     - ``bias.odds.A``: the equalised-odds gap (Hardt et al. 2016: the largest difference between groups in true- or
       false-positive rate, over classes) of a model that learnt from synthetic data, beside that of one that learnt from
@@ -132,24 +133,26 @@ def _by_counts(name: str, label: str, counts: Counts, sizes: Sequence[int], seed
 def _representation(name: str, counts: Counts, sizes: Sequence[int], seed: int) -> Measured:
     totals = [table.sum(axis=1) for table in counts.tables]
     ratios = log_ratios(totals[0], sizes[0], totals[1], sizes[1])
-    value, worst = float(np.abs(ratios).max()), int(np.abs(ratios).argmax())
-    real = float(np.abs(log_ratios(totals[2], sizes[2], totals[1], sizes[1])).max()) if len(totals) > 2 else None
     pairs = zip(_resample(totals[0], sizes[0], seed), _resample(totals[1], sizes[1], seed + 1), strict=True)
-    spread = np.array([np.abs(log_ratios(one, sizes[0], other, sizes[1])).max() for one, other in pairs])
-    times = float(np.exp(ratios[worst]))
+    spread = np.array([log_ratios(one, sizes[0], other, sizes[1]) for one, other in pairs])
+    bands = np.maximum(_FIFTHS, 3 * spread.std(axis=0))
+    worst = int((np.abs(ratios) / bands).argmax())
+    of_holdout = log_ratios(totals[2], sizes[2], totals[1], sizes[1])[worst] if len(totals) > 2 else 0.0
     shares = [total / size for total, size in zip(totals, sizes, strict=True)]
+    around = spread[:, worst] * np.sign(ratios[worst])
     return Measured(
         name=f"bias.representation.{name}",
-        value=value,
-        real=real,
+        value=float(abs(ratios[worst])),
+        real=float(abs(of_holdout)) if len(totals) > 2 else None,
         size=sizes[0],
-        low=_end(spread, 2.5),
-        high=_end(spread, 97.5),
-        gate=Gate(high=max(_FIFTHS, (real or 0) + _error(spread)), advice=f"draw {name} from the real shares"),
-        meaning=f"The group of {name} that drifts most is {counts.groups[worst]}: {times:.2f} times its real share "
-        f"({_percent(shares[0][worst])} instead of {_percent(shares[1][worst])})." + _small(counts),
+        low=max(0.0, _end(around, 2.5)),
+        high=_end(around, 97.5),
+        gate=Gate(high=float(bands[worst]), advice=f"draw {name} from the real shares"),
+        meaning=f"The group of {name} that drifts most is {counts.groups[worst]}: {np.exp(ratios[worst]):.2f} times its "
+        f"real share ({_percent(shares[0][worst])} instead of {_percent(shares[1][worst])})." + _small(counts),
         detail={
             "mean": float(np.abs(ratios).mean()),
+            "largest": float(np.abs(ratios).max()),
             "groups": _listing(counts, shares),
             "small": list(counts.small),
         },
@@ -200,10 +203,8 @@ def information(table: Floats) -> float:
 
 def _parity(name: str, label: str, counts: Counts, sizes: Sequence[int], seed: int) -> list[Measured]:
     rates = [_rates(table) for table in counts.tables]
-    widest = rates[1].max(axis=0) - rates[1].min(axis=0)
-    outcome = int(widest.argmax())
-    top, bottom = int(rates[1][:, outcome].argmax()), int(rates[1][:, outcome].argmin())
-    pair = (top, bottom, outcome)
+    pair = widest_gap(counts.tables[1])
+    top, bottom, outcome = pair
     gaps = [_gap(rate, pair) for rate in rates]
     one, other = _resampled_tables(counts, seed)
     of_one = np.array([_gap(_rates(table), pair) for table in one])
@@ -213,7 +214,7 @@ def _parity(name: str, label: str, counts: Counts, sizes: Sequence[int], seed: i
     band = max(_GAP, abs(real or 0) + _error(spread))
     names = f"{counts.groups[top]} and {counts.groups[bottom]}"
     told = f"The share of {label} = {counts.outcomes[outcome]} differs between {names} by {gaps[0]:.3f} in synthetic data, {gaps[1]:.3f} in real data"
-    if len(counts.tables[0]) and min(counts.tables[0][[top, bottom]].sum(axis=1)) < SMALLEST:
+    if min(counts.tables[0][[top, bottom]].sum(axis=1)) < SMALLEST:
         why = f"fewer than {SMALLEST} synthetic rows of {names}"
         return [_unmeasured(f"bias.{each}.{name}", sizes[0], why) for each in ("parity", "amplification")]
     parity = Measured(
@@ -322,6 +323,19 @@ def odds_gap(groups: Codes, truth: Codes, said: Codes, shape: tuple[int, int]) -
             if len(rates) > 1:
                 gaps.append(float(rates.max() - rates.min()))
     return max(gaps) if gaps else None
+
+
+def widest_gap(table: Floats) -> tuple[int, int, int]:
+    """Return two groups and the outcome whose share differs most between them, three standard errors taken off.
+
+    So a wide gap between groups of few rows counts less than a sure one.
+    """
+    totals = table.sum(axis=1, keepdims=True)
+    shares = (table + 1) / (totals + 2)
+    errors = shares * (1 - shares) / totals
+    sure = shares[:, None] - shares[None, :] - 3 * np.sqrt(errors[:, None] + errors[None, :])
+    top, bottom, outcome = np.unravel_index(int(sure.argmax()), sure.shape)
+    return int(top), int(bottom), int(outcome)
 
 
 def _rates(table: Floats) -> Floats:

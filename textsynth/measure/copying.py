@@ -32,8 +32,8 @@ from textsynth.text import fingerprint
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Sequence[Any]]
-MOST = 3000
-REFERENCES = 20_000
+MOST = 5000
+REFERENCES = 50_000
 TABLE_MOST = 2000
 TABLE_REFERENCES = 20_000
 _TIE = 1e-6
@@ -321,9 +321,8 @@ def _worst_columns(closer: Sequence[_Closer], groups: Sequence[Rows], names: Seq
 
 def _equal_cells(made: Mixed, train: Mixed, holdout: Mixed, chance: Mixed) -> Measured:
     """Compare how much of each row stands in one train row and in one holdout row, weighted by how rare the values are."""
-    weights = surprise((train, holdout))
-    most = max(int(part.cells.max(initial=0)) for part in (made, chance))
-    weights = [np.concatenate([w[:-1], np.zeros(max(0, most + 2 - len(w))), w[-1:]]) for w in weights]
+    codes = 1 + max(int(part.cells.max(initial=0)) for part in (made, chance))
+    weights = surprise((train, holdout), codes=codes)
     known, unused = (shared_cells(made, part, weights) for part in (train, holdout))
     apart = known.shares - unused.shares
     null = float(np.mean(shared_cells(chance, train, weights).shares - shared_cells(chance, holdout, weights).shares))

@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsynth.measure.measured import Gate, Measured
+from textsynth.measure.similarity import similarity
 from textsynth.measure.table import Bins, Table
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+__all__ = ["Agreement", "Rows", "accuracy", "agree", "choose", "coherence", "similarity"]
 
 TRIPLES = 1500
 """Most triples of columns counted; beyond, as many are drawn at random."""

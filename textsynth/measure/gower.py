@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsynth.measure.sampled import Floats, Rows, choose
-from textsynth.text import canonical
+from textsynth.measure.table import Column, Table
 
 Columns = Mapping[str, Sequence[Any]]
-_MISSING = 9.0  # so far from 0 to 1 that the difference is cut to 1, and 0 between two of them
+_MISSING, _STEP = 9.0, 9.0  # so far from all else that the difference is cut to 1, and 0 between two of one state
 _BLOCK = 128
 _BINS = 64
 
@@ -21,7 +21,7 @@ _BINS = 64
 @dataclass(frozen=True, slots=True)
 class Mixed:
     """Rows as numbers: ``places`` (n × columns, float32) are 0 to 1 in number columns, codes in others; ``cells`` are codes
-    of all columns, numbers cut into 64 bins of equal weight; ``numbers`` says which columns are numbers.
+    of all columns from 0 on, numbers cut into 64 bins of equal weight; ``numbers`` says which columns are numbers.
     """
 
     places: NDArray[np.float32]
@@ -54,53 +54,50 @@ def count_rows(columns: Columns) -> int:
 def encode(parts: Sequence[Columns], kinds: Mapping[str, str], *, sizes: Sequence[int], seed: int) -> list[Mixed]:
     """Encode tables together, each brought to a size by a seeded choice of rows.
 
-    Numbers are scaled by their range in the second part and those after it: what is real. Values of other kinds are
-    compared by their canonical form; ``None``, an absent value and nan in a number column are alike and differ from all
-    numbers.
+    Columns are read as ``Table.of`` reads them. Numbers are scaled by their range in the second part and those after it:
+    what is real. A missing value is equal to one missing in the same way and differs from every other.
+
+    Raises:
+        ValueError: a column is not in every part.
     """
-    chosen = [choose(count_rows(part), size, seed=seed) for part, size in zip(parts, sizes, strict=True)]
-    if unknown := sorted(name for part in parts for name in kinds if name not in part):
-        raise ValueError(
-            f"column {unknown[0]!r} is not in every table: synthetic, train and holdout must have the same columns"
-        )
-    cuts = np.cumsum([len(rows) for rows in chosen])
-    places, cells = [], []
-    for name, kind in kinds.items():
-        values = [part[name][at] for part, rows in zip(parts, chosen, strict=True) for at in rows.tolist()]
-        encoded = _number(values, int(cuts[0])) if kind == "number" else _category(values)
-        places.append(encoded[0])
-        cells.append(encoded[1])
-    numbers = np.array([kind == "number" for kind in kinds.values()])
-    tables = zip(*(np.split(np.stack(some, axis=1), cuts[:-1]) for some in (places, cells)), strict=True)
-    return [Mixed(place, cell, numbers) for place, cell in tables]
+    for name in kinds:
+        if any(name not in part for part in parts):
+            raise ValueError(
+                f"column {name!r} must be in synthetic, train and holdout alike: leave it out of the kinds or add it"
+            )
+    tables = []
+    for part, size in zip(parts, sizes, strict=True):
+        rows = choose(count_rows(part), size, seed=seed)
+        tables.append(Table.of({name: [part[name][at] for at in rows.tolist()] for name in kinds}, kinds))
+    cuts = np.cumsum([len(table) for table in tables])
+    columns = Table.stack(*tables).columns
+    read = [_number(column, int(cuts[0])) if column.kind == "number" else _category(column) for column in columns]
+    numbers = np.array([column.kind == "number" for column in columns])
+    split = zip(*(np.split(np.stack(some, axis=1), cuts[:-1]) for some in zip(*read, strict=True)), strict=True)
+    return [Mixed(places, cells, numbers) for places, cells in split]
 
 
-def _number(values: Sequence[Any], made: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    read = np.array([_float(value) for value in values])
-    known = ~np.isnan(read)
-    real = read[made:][known[made:]]
+_Coded = tuple[NDArray[np.float32], NDArray[np.int32]]
+
+
+def _number(column: Column, made: int) -> _Coded:
+    """Return places and cells of a column whose first ``made`` values are synthetic."""
+    known = column.states == 0
+    real = column.values[made:][known[made:]]
     low, high = (float(real.min()), float(real.max())) if len(real) else (0.0, 1.0)
-    places = np.where(known, np.clip((read - low) / ((high - low) or 1.0), -1, 2), _MISSING)
+    places = np.clip((column.values - low) / ((high - low) or 1.0), -1, 2)
     edges = np.unique(np.quantile(real, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(real) else np.zeros(0)
-    cells = np.where(known, np.searchsorted(edges, read, side="right"), -1)
-    return places.astype(np.float32), cells.astype(np.int32)
+    cells = np.searchsorted(edges, column.values, side="right")
+    missing = column.states.astype(np.float64)
+    return (
+        np.where(known, places, _MISSING + _STEP * missing).astype(np.float32),
+        np.where(known, cells, len(edges) + column.states).astype(np.int32),
+    )
 
 
-def _float(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _category(values: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    codes: dict[Any, int] = {}
-    found = np.array([codes.setdefault(_key(value), len(codes)) for value in values], dtype=np.int32)
-    return found.astype(np.float32), found
-
-
-def _key(value: Any) -> Any:
-    return value if isinstance(value, str | int) or value is None else repr(canonical(value))
+def _category(column: Column) -> _Coded:
+    cells = np.where(column.states == 0, column.values, len(column.labels) - 1 + column.states).astype(np.int32)
+    return cells.astype(np.float32), cells
 
 
 def independent(rows: Mixed, count: int, *, seed: int) -> Mixed:
@@ -184,14 +181,14 @@ def shared_cells(made: Mixed, references: Mixed, weights: Sequence[Floats]) -> S
     return found
 
 
-def surprise(parts: Sequence[Mixed]) -> list[Floats]:
-    """Return, per column, the negative log frequency of every code in the parts together; the last code is a missing number's."""
+def surprise(parts: Sequence[Mixed], *, codes: int) -> list[Floats]:
+    """Return, per column, the negative log frequency of each of at least ``codes`` codes in the parts together."""
     cells = np.concatenate([part.cells for part in parts])
     found = []
     for column in cells.T:
-        size = int(column.max(initial=0)) + 2
-        counts = np.bincount(np.where(column < 0, size - 1, column), minlength=size)
-        found.append(-np.log((counts + 1) / (len(column) + size)))
+        size = max(codes, int(column.max(initial=0)) + 1)
+        counts = np.bincount(column, minlength=size)
+        found.append(-np.log((counts + 1) / (len(column) + 1)))
     return found
 
 

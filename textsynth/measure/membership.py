@@ -24,7 +24,7 @@ __all__ = ["Planted", "echo", "inference", "plant", "text_membership", "vector_m
 Vectors = NDArray[np.float32]
 MOST = 2000
 _BLOCK = 256
-_K = 5
+_FEWEST = 10
 
 
 def vector_membership(
@@ -33,24 +33,23 @@ def vector_membership(
     """Return ``privacy.membership.nearest`` and ``.density``: AUC of two attacks on vectors (n × d, of length 1).
 
     Nearest: a record is taken for a member if a synthetic one is near (cosine). Density: if the synthetic density there is
-    high for the real density (DOMIAS, van Breugel et al. 2023, equation 2), both by the distance to the 5th neighbour.
+    high for the real density (DOMIAS, van Breugel et al. 2023, equation 2), both by the distance to the nearest.
     The real density is that of one half of train and of the holdout; the other halves are attacked, ``most`` of each at
     most, with ``references`` synthetic records at most. Both halves count alike, so that texts that are near each other
     inside train, or inside the holdout, favour neither. 0.5 is chance.
     """
     sides = _split(len(train), len(holdout), seed)
-    if len(sides) < 2 * _K or len(synthetic) < 2 * _K:
-        return [_none(name, f"every set needs at least {4 * _K} texts") for name in ("nearest", "density")]
+    if len(sides) < _FEWEST or len(synthetic) < _FEWEST:
+        return [_none(name, f"every set needs at least {2 * _FEWEST} texts") for name in ("nearest", "density")]
     attacked = [train[sides.train_attacked[:most]], holdout[sides.holdout_attacked[:most]]]
     reference = np.concatenate(
         [train[sides.train_known[: references // 2]], holdout[sides.holdout_known[: references // 2]]]
     )
     made = synthetic[choose(len(synthetic), references, seed=seed)]
-    near = [_distances(some, made, (1, _K)) for some in attacked]
-    real = [_distances(some, reference, (_K,)) for some in attacked]
-    ratios = [np.log(r[:, 0] + 1e-6) - np.log(n[:, 1] + 1e-6) for n, r in zip(near, real, strict=True)]
+    near, real = ([_nearest(some, sources) for some in attacked] for sources in (made, reference))
+    ratios = [np.log(r + 1e-6) - np.log(n + 1e-6) for n, r in zip(near, real, strict=True)]
     return [
-        attack("nearest", -near[0][:, 0], -near[1][:, 0], "the nearest synthetic text", seed=seed),
+        attack("nearest", -near[0], -near[1], "the nearest synthetic text", seed=seed),
         attack("density", ratios[0], ratios[1], "synthetic density over real density", seed=seed),
     ]
 
@@ -59,14 +58,11 @@ def _none(name: str, why: str) -> Measured:
     return Measured(name=f"privacy.membership.{name}", value=None, size=0, meaning=f"Not measured: {why}.")
 
 
-def _distances(some: Vectors, references: Vectors, ranks: Sequence[int]) -> Floats:
-    """Return the distances (1 - cosine) to the neighbours of the given ranks: rows × ranks."""
-    found = np.empty((len(some), len(ranks)))
-    for start in range(0, len(some), _BLOCK):
-        apart = 1 - some[start : start + _BLOCK] @ references.T
-        least = np.partition(apart, [min(rank, apart.shape[1]) - 1 for rank in ranks], axis=1)
-        found[start : start + _BLOCK] = least[:, [min(rank, apart.shape[1]) - 1 for rank in ranks]]
-    return np.maximum(found, 0)
+def _nearest(some: Vectors, references: Vectors) -> Floats:
+    """Return the distance (1 - cosine) of each row to its nearest reference."""
+    best = [(some[start : start + _BLOCK] @ references.T).max(axis=1) for start in range(0, len(some), _BLOCK)]
+    found: Floats = np.maximum(1 - np.concatenate(best).astype(np.float64), 0)
+    return found
 
 
 def text_membership(

@@ -27,6 +27,7 @@ Hashes = NDArray[np.uint64]
 GRAM = 8
 LONG = 13
 MOST = 20_000
+REFERENCES = 50_000
 _SHOWN = 5
 _VALUE_WORDS = 12
 _ADVICE = "Memorisation alarm: {what}. Use fewer or other seed records, a copied-passage filter, or another model."
@@ -46,7 +47,13 @@ class _Copied:
 
 
 def memorised(
-    synthetic: Sequence[str], train: Sequence[str], holdout: Sequence[str], *, most: int = MOST, seed: int = 0
+    synthetic: Sequence[str],
+    train: Sequence[str],
+    holdout: Sequence[str],
+    *,
+    most: int = MOST,
+    references: int = REFERENCES,
+    seed: int = 0,
 ) -> list[Measured]:
     """Return ``privacy.ngrams``, ``privacy.passages`` and ``privacy.longest_copy``.
 
@@ -54,9 +61,9 @@ def memorised(
     synthetic texts with any 13-gram of train, less the same of the holdout. Longest copy: words of the longest run that a
     synthetic text shares with a train text; its rows, not its words, are in ``detail``. ``real`` is what holdout texts
     share with train (for the first two less nothing: what two sets of real texts share). Train and holdout are brought
-    to one size; of each set ``most`` texts at most.
+    to one size of ``references`` at most; ``most`` texts are compared with them.
     """
-    size = min(len(train), len(holdout), most)
+    size = min(len(train), len(holdout), references)
     if not size or not len(synthetic):
         return [_none(name, "a set has no texts") for name in ("ngrams", "passages", "longest_copy")]
     rows = [
@@ -66,7 +73,7 @@ def memorised(
     ]
     made, known, held = ([part[i] for i in at] for part, at in zip((synthetic, train, holdout), rows, strict=True))
     sources = _index(known)
-    copied, usual = _copied(made, sources), _copied(held, sources)
+    copied, usual = _copied(made, sources), _copied([held[i] for i in choose(size, most, seed=seed)], sources)
     control = _copied(made, _index(held))
     grams = [part.shares for part in (copied, control, usual)]
     long = [part.long.astype(np.float64) for part in (copied, control, usual)]

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from textsynth.columns import ABSENT
 from textsynth.errors import MissingPackageError
 from textsynth.measure.detection import mean_rank, threads
 from textsynth.measure.measured import Gate, Measured
@@ -33,6 +34,7 @@ RESAMPLES = 200
 _SHARE = 0.95  # of what real data reaches
 _HARM = 0.02  # that added synthetic rows may do
 _FEWEST = 5  # holdout rows of a class that it takes to judge it
+_LEARNT = 30  # real rows of a class that it takes
 _COMPONENTS = 100
 _TERMS = 20_000
 _MANY = 10  # classes beyond which trees get fewer rounds (each is a tree per class)
@@ -60,6 +62,7 @@ class Predictions:
         both: of the one that learnt from real and synthetic rows.
         on_synthetic: of the real model, for synthetic rows; ``synthetic_truth`` is theirs.
         rows: of the holdout, which were tested.
+        judged: the classes with 30 real rows to learn from and five of the holdout to test on.
     """
 
     task: Literal["class", "number"]
@@ -71,6 +74,7 @@ class Predictions:
     on_synthetic: Floats
     synthetic_truth: NDArray[Any]
     rows: NDArray[np.int64]
+    judged: tuple[int, ...] = ()
 
 
 def utility(
@@ -84,8 +88,8 @@ def utility(
 ) -> list[Measured]:
     """Return ``utility.tstr``, ``.ratio``, ``.trts`` and ``.augmentation`` for a column to predict from the others.
 
-    A category is judged by the area under the ROC curve (one class against the rest, mean over the classes that five
-    holdout rows have), a number by R². At most 50,000 rows are learnt from, and tested on. Intervals are bootstrap
+    A category is judged by the area under the ROC curve (one class against the rest, mean over the classes with 30
+    real rows to learn from and five to test on), a number by R². At most 50,000 rows are learnt from, and tested on. Intervals are bootstrap
     percentiles over the tested rows (200 resamples, the same for both models compared).
 
     Args:
@@ -101,11 +105,11 @@ def utility_of_texts(
     synthetic: Labelled, *, real: Labelled, holdout: Labelled | None = None, seed: int = 0
 ) -> list[Measured]:
     """Return the same, named ``utility.text.tstr`` and so on, for labels predicted from texts (at most 10,000 of each)."""
-    fewest = min(len(synthetic.texts), len(real.texts), len(holdout.texts) if holdout else 0)
+    fewest = min(len(_labelled(side)) if side else 0 for side in (synthetic, real, holdout))
     if holdout is None or fewest < SMALLEST:
-        why = f"it needs {SMALLEST} synthetic, real and holdout texts, got {fewest} of the fewest"
+        why = f"it needs {SMALLEST} synthetic, real and holdout texts with a label, got {fewest} of the fewest"
         return _unmeasured("utility.text", len(synthetic.texts), why)
-    if len(set(map(str, real.labels))) < 2:
+    if len({str(real.labels[row]) for row in _labelled(real)}) < 2:
         return _unmeasured("utility.text", len(synthetic.texts), "the real texts have one label only")
     found = predict_texts(synthetic, real=real, holdout=holdout, seed=seed)
     return _measure("utility.text", found, "the label from the text", len(synthetic.texts), seed)
@@ -138,7 +142,7 @@ def predict(synthetic: Table, *, label: str, real: Table, holdout: Table | None 
 def predict_texts(synthetic: Labelled, *, real: Labelled, holdout: Labelled, seed: int = 0) -> Predictions:
     """Fit logistic regressions on synthetic, on real and on both texts, and return what they say of the holdout."""
     sides = [real, synthetic, holdout]
-    kept = [_sample(len(side.texts), MOST_TEXTS, seed) for side in sides]
+    kept = [_labelled(side)[_sample(len(_labelled(side)), MOST_TEXTS, seed)] for side in sides]
     labels = [[str(side.labels[row]) for row in rows] for side, rows in zip(sides, kept, strict=True)]
     names = tuple(sorted({label for some in labels for label in some}))
     at = {name: code for code, name in enumerate(names)}
@@ -165,7 +169,17 @@ def _predict(
         on_synthetic=of_real(matrices[1]),
         synthetic_truth=truths[1],
         rows=rows,
+        judged=_judged(truths, len(names)),
     )
+
+
+def _judged(truths: Sequence[NDArray[Any]], classes: int) -> tuple[int, ...]:
+    """Return the classes whose AUC is taken: those with enough rows, one of two."""
+    if not classes:
+        return ()
+    learnt, tested = (np.bincount(truths[at], minlength=classes) for at in (0, 2))
+    enough = np.flatnonzero((learnt >= min(_LEARNT, learnt.max())) & (tested >= _FEWEST))
+    return tuple(int(code) for code in (enough[-1:] if classes == 2 else enough))
 
 
 def _tree_fitter(categorical: NDArray[np.bool_], classes: int, seed: int) -> Fitter:
@@ -312,10 +326,8 @@ def score(found: Predictions, said: Floats, *, truth: NDArray[Any] | None = None
         spread = float(((true - true.mean()) ** 2).sum())
         return 1 - float(((true - said) ** 2).sum()) / spread if spread else float("nan")
     counts = np.bincount(true, minlength=len(found.names))
-    judged = [code for code, count in enumerate(counts) if count >= _FEWEST and len(true) - count >= _FEWEST]
-    if len(found.names) == 2:
-        judged = judged[:1]
-    areas = [mean_rank(said[true == code, code], said[true != code, code]).mean() for code in judged]
+    there = [code for code in found.judged if 0 < counts[code] < len(true)]
+    areas = [mean_rank(said[true == code, code], said[true != code, code]).mean() for code in there]
     return float(np.mean(areas)) if areas else float("nan")
 
 
@@ -380,3 +392,8 @@ def _sample(rows: int, most: int, seed: int) -> Codes:
     if rows <= most:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
+def _labelled(side: Labelled) -> Codes:
+    """Return the rows that have a label."""
+    return np.array([row for row, label in enumerate(side.labels) if label not in (None, "", ABSENT)], dtype=np.int64)

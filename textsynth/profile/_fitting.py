@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textsynth.columns import Field, columns, infer, ordinary, type_strings
+from textsynth.columns import ABSENT, Field, columns, infer, ordinary, type_strings
 from textsynth.errors import RecipeError, unknown
 from textsynth.profile import rare
 from textsynth.profile._children import Child
@@ -170,11 +170,13 @@ class _Fitting:
         raw = infer(self.train, key=self.facts.key)
         self._refuse_constant(raw)
         taken = columns(self.train, raw)
+        raw = self._common_keys(raw, taken)
         fields, held_back = self._protect(raw, taken)
         steered = columns(self.steer, raw)
         derived = self._derive(raw, taken, embeddings)
         steer_derived = self._derive_steer(raw, steered, derived, embeddings)
         traits = self._traits(raw, taken, steered, derived, steer_derived, ask)
+        derived = replace(derived, fields=derived.fields + tuple(trait_field(t, derived.columns[t.column]) for t in traits))
         shown, more = self._protect(derived.fields, derived.columns)
         layout = self._layout(fields, shown, taken | derived.columns)
         model = self._learn(layout, taken | derived.columns, steered | steer_derived, leaf)
@@ -197,6 +199,13 @@ class _Fitting:
         if all(f.kind == "constant" and not (f.nullable or f.optional or f.empty) for f in fields):
             names = ", ".join(f.name for f in fields[:5])
             raise RecipeError([f"data: no field varies ({names}): there is no distribution to learn"])
+
+    def _common_keys(self, fields: Sequence[Field], taken: Mapping[str, Sequence[Any]]) -> tuple[Field, ...]:
+        """Leave out keys that too few units have: a key can be a name too."""
+        kept = tuple(f for f in fields if rare.holders(taken[f.name], self.units) >= self.facts.least)
+        if len(kept) < len(fields):
+            self.notes.append(f"{len(fields) - len(kept)} fields that fewer than {self.facts.least} units have are left out")
+        return kept
 
     def _protect(
         self, fields: Sequence[Field], taken: Mapping[str, Sequence[Any]]
@@ -265,7 +274,7 @@ class _Fitting:
     def _layout(self, fields: Sequence[Field], derived: Sequence[Field], taken: Mapping[str, Sequence[Any]]) -> Layout:
         allowed = {f.name: {key_of(value) for value in f.values} for f in fields if f.closed}
         own = [f for f in fields if not f.derived or f.name.endswith("#object")]
-        closed = [f for f in own if f.closed and not f.pattern and (f.values or f.kind != "constant")]
+        closed = [f for f in own if f.closed and not f.derived and not f.pattern and f.values]
         looked_at = closed + [f for f in own if f.numeric and f.low is not None]
         dependencies = find_dependencies(taken, looked_at, allowed)
         orders = find_orders(taken, [f for f in own if f.numeric and f.low is not None], seed=self.facts.seed)
@@ -318,6 +327,21 @@ class _Fitting:
 def _numbers(clusters: Sequence[Any]) -> NDArray[np.int16]:
     """Return cluster numbers, -1 where there is no text."""
     return np.array([number if isinstance(number, int) else -1 for number in clusters], dtype=np.int16)
+
+
+def trait_field(trait: Trait, values: Sequence[Any]) -> Field:
+    """Return the field of a trait's column."""
+    seen = {value for value in values if ordinary(value)}
+    return Field(
+        name=trait.column,
+        kind="categorical",
+        values=tuple(option for option in trait.options if option in seen),
+        nullable=None in values,
+        optional=ABSENT in values,
+        empty="" in values,
+        rows=len(values),
+        distinct=len(seen),
+    )
 
 
 def _read_traits(each: Field, values: Sequence[Any], traits: Sequence[Trait], ask: Ask) -> dict[str, list[Any]]:

@@ -299,7 +299,11 @@ class Numbers:
         numbers = np.array(values, dtype=np.float64)
         scale = Scale.fit(numbers, kind, step)
         steps = scale.steps(numbers)
-        ids = np.arange(len(steps)) if owners is None else np.unique(_objects(list(map(str, owners))), return_inverse=True)[1]
+        ids = (
+            np.arange(len(steps))
+            if owners is None
+            else np.unique(_objects(list(map(str, owners))), return_inverse=True)[1]
+        )
         spikes = _spikes(steps, ids, least)
         rest = ~np.isin(steps, spikes)
         knots = _knots(_without_spikes(steps[rest], spikes, scale), ids[rest], least, scale)

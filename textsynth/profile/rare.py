@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textsynth.columns import Field, columns, ordinary, to_numbers
+from textsynth.columns import ABSENT, Field, columns, ordinary, to_numbers
 
 LEAST = 5
 PATTERNED = 0.2
@@ -58,6 +58,11 @@ def protect(field: Field, values: Sequence[Any], units: NDArray[np.int64], least
         kept = _held(turns, least)
         return replace(field, roles=tuple(role for role in field.roles if role in kept)), None
     return replace(field, low=None if not field.sequential else field.low, high=None), None
+
+
+def holders(values: Sequence[Any], units: NDArray[np.int64]) -> int:
+    """Return how many units have the key at all, with whatever value."""
+    return len({unit for value, unit in zip(values, units.tolist(), strict=True) if value is not ABSENT})
 
 
 def _given(values: Sequence[Any], units: NDArray[np.int64]) -> Iterable[tuple[Any, int]]:
@@ -125,7 +130,10 @@ def _protect_items(
     owners = np.array([unit for value, unit in given for _ in value], dtype=np.int64)
     found, lost = [], 0
     for inner in field.items:
-        column = columns(items, [inner])[inner.name] if inner.path else items
+        column = columns(items, [inner])[inner.name] if inner.path else list(items)
+        if holders(column, owners) < least:
+            lost += len(items) - column.count(ABSENT)
+            continue
         kept, rare = protect(inner, column, owners, least)
         found.append(kept)
         lost += rare.rows if rare else 0

@@ -49,7 +49,9 @@ def _fields(profile: Profile) -> Table:
     lost = {rare.field: rare for rare in profile.rare}
     rows = [_row(field, lost, depth) for field, depth in _nested(profile.fields)]
     names = ("field", "kind", "values", "null", "absent", "empty", "rare rows")
-    return Table("Fields", names, tuple(rows), ("null", "absent", "empty", "rare rows"))
+    used = [place for place in range(len(names)) if place < 3 or any(row[place] for row in rows)]
+    cells = tuple(tuple(row[place] for place in used) for row in rows)
+    return Table("Fields", tuple(names[place] for place in used), cells, ("null", "absent", "empty", "rare rows"))
 
 
 def _nested(fields: Sequence[Field], depth: int = 0) -> Iterable[tuple[Field, int]]:

@@ -6,6 +6,7 @@ numbers by split, codecs, trees and centroids. Neither holds a rare value or a t
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -75,7 +76,7 @@ def load(folder: Path) -> Profile:
         found = data.get("textsynth_profile") if isinstance(data, dict) else None
         raise RecipeError([f"{str(folder)!r}: {FACTS} is no profile of version {VERSION} (found {found!r})"])
     try:
-        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+        with io.BytesIO((folder / ARRAYS).read_bytes()) as file, np.load(file, allow_pickle=False) as arrays:
             return of_data(data, {name: arrays[name] for name in arrays.files})
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile, EOFError, msgspec.DecodeError) as error:
         raise RecipeError([f"{folder / ARRAYS} is missing or damaged: {error}"], hint="fit it again") from None

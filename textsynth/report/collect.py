@@ -59,7 +59,7 @@ def sections(run: Any, evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
     for name in ("marginals", "pairs", "importances", "map", "privacy", "bias", "examples"):
         found[name] = plots.get(name) or {"missing": why_not(name, evaluation)}
     drawn = {name: plots[name] for name in ("growth", "vendi", "lengths") if plots.get(name)}
-    found["growth"] = drawn or found["growth"]
+    found["growth"] = drawn or (found["growth"] if run is not None else {"missing": "No texts were recorded."})
     return found
 
 
@@ -80,11 +80,11 @@ def why_not(name: str, evaluation: Mapping[str, Any] | None) -> str:
     reasons = {
         "marginals": "There is no field whose values can be counted.",
         "pairs": "It takes two fields whose values can be counted.",
-        "importances": "No classifier was trained to tell synthetic records from real ones.",
-        "map": "No text was embedded.",
-        "privacy": "No privacy measure was made.",
-        "bias": "No protected attribute was named: --protected FIELD.",
-        "examples": "There is no text to compare with its nearest real one.",
+        "importances": "What a classifier told synthetic records by was not recorded.",
+        "map": "No embedded texts were recorded.",
+        "privacy": "No privacy measures were recorded.",
+        "bias": "No shares of protected groups were recorded: name the fields with --protected.",
+        "examples": "No texts with their nearest real ones were recorded.",
     }
     said = [f"{row['what']}: {row['why']}" for row in evaluation.get("not_measured", ()) if name in row["what"].lower()]
     return " ".join([reasons[name], *said])

@@ -3,70 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from textsynth.report import plots
+from textsynth.report.section import Example, Grid, Key, Panel, Section
 from textsynth.report.wording import MINUS, NONE, bounds, cut, interval, number, share, title
 
-MOST_PANELS = 12
+MOST_PANELS = 18
 MOST_NAMES = 14
 MOST_ROWS = 30
-MOST_EXAMPLES = 8
+MOST_EXAMPLES = 6
 MOST_POINTS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A mark of a plot and what it stands for."""
-
-    mark: str
-    means: str
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A picture under its title, with a line below it."""
-
-    title: str
-    svg: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table: ``right`` names the columns of numbers."""
-
-    head: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    right: frozenset[str] = frozenset()
-    caption: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """Texts beside each other: (whose, text) each, under a line of facts. ``flag`` marks what must be looked at."""
-
-    note: str
-    texts: tuple[tuple[str, str], ...]
-    name: str = ""
-    flag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One section of the page. ``missing`` says why it is empty; ``legend`` says what the marks in it stand for."""
-
-    name: str
-    title: str
-    lead: str = ""
-    missing: str = ""
-    panels: tuple[Panel, ...] = ()
-    size: Literal["small", "large", "wide"] = "small"
-    grids: tuple[Grid, ...] = ()
-    examples: tuple[Example, ...] = ()
-    legend: tuple[Key, ...] = ()
-    code: str = ""
 
 
 def sections(found: Mapping[str, Any]) -> list[Section]:
@@ -111,8 +58,10 @@ def pairs(name: str, heading: str, data: Mapping[str, Any]) -> Section:
         "0 is as good as real data. The stronger the colour, the worse; the diagonal is the field alone."
     )
     lead += some(len(names), MOST_NAMES, "fields", "those that are off most")
-    darkest = max((value for row in table for value in row if value is not None), default=None)
-    panel = Panel("Excess difference by pair", picture, f"the worst is {number(darkest)}")
+    worst_of_all = max((value for row in table for value in row if value is not None), default=None)
+    panel = Panel(
+        "Excess difference by pair", picture, f"the worst is {number(worst_of_all)}; shades grow with the root"
+    )
     return Section(name, heading, lead, panels=(panel,), grids=(grid,) if rows else (), size="large")
 
 
@@ -179,49 +128,61 @@ def merged(rows: Sequence[Mapping[str, int]]) -> list[dict[str, int]]:
 
 
 def steering(name: str, heading: str, data: Mapping[str, Any]) -> Section:
-    """Draw the distance to the real distribution over windows, the cells that lack most, and the arms."""
-    rows = data.get("windows") or []
-    far = [(row["window"], row["distance"]) for row in rows if row.get("distance") is not None and "window" in row]
-    panels = []
-    if far:
-        picture = plots.lines({"synthetic": far}, "Distance over windows", x="window", y="distance")
-        panels.append(
-            Panel("Distance to the real distribution", picture, f"from {number(far[0][1])} to {number(far[-1][1])}")
+    """Draw how far the kept records were from real data over the windows, what they lack, and the ways of asking."""
+    windows = [row for row in data.get("windows") or () if "window" in row]
+    names = dict.fromkeys(reading for row in windows for reading in row.get("readings") or ())
+    panels = [panel for reading in names for panel in reading_panel(windows, reading)]
+    if not panels:
+        panels = reading_panel(
+            [row | {"readings": {"distance": {"value": row.get("distance")}}} for row in windows], "distance"
         )
-    facts = [f"Stopped because: {data['stop']}."] if data.get("stop") else []
+    said = [f"Stopped by {data['stop']}."] if data.get("stop") else []
+    if data.get("pool", 0) > data.get("records", 0):
+        said.append(
+            f"Of {number(data['pool'])} accepted records the best {number(data['records'])} together were selected."
+        )
     if data.get("effective_sample_size") is not None:
-        facts.append(f"Effective sample size of the final selection: {number(data['effective_sample_size'])}.")
-    lead = "After each window, what is lacking decides what is drawn next. " + " ".join(facts)
-    grids = [grid for grid in (deficits(rows), arms(rows)) if grid.rows]
-    return Section(name, heading, lead, panels=tuple(panels), grids=tuple(grids))
+        said.append(f"Effective sample size of the final selection: {number(data['effective_sample_size'])}.")
+    lead = "After each window, what is lacking decides what is drawn next."
+    legend = (Key("synthetic", "records kept so far"), Key("wanted", "good enough, up to here")) if names else ()
+    grids = [grid for grid in (deficits(data), arms(data)) if grid.rows]
+    return Section(name, heading, " ".join([lead, *said]), panels=tuple(panels), grids=tuple(grids), legend=legend)
 
 
-def deficits(rows: Sequence[Mapping[str, Any]]) -> Grid:
-    """List the cells that lacked most after the last window that says so."""
-    last: Sequence[Any] = next((row["deficits"] for row in reversed(rows) if row.get("deficits")), [])
-    ranked = sorted(last, key=lambda row: row[2] - row[1])[:10]
-    cells = [(cut(cell, 80), number(wanted), number(got)) for cell, wanted, got in ranked]
+def reading_panel(windows: Sequence[Mapping[str, Any]], reading: str) -> list[Panel]:
+    """Draw one measure after each window beside what is good enough, if it was measured twice or more."""
+    known = [(row["window"], row["readings"][reading]) for row in windows if reading in (row.get("readings") or ())]
+    values = [(at, one["value"]) for at, one in known if one.get("value") is not None]
+    limits = [(at, one["limit"]) for at, one in known if one.get("limit") is not None]
+    if len(values) < 2:
+        return []
+    series = {"synthetic": values} | ({"wanted": limits} if limits else {})
+    heading = f"Distance: {reading}" if reading != "distance" else "Distance to real data"
+    note = f"from {number(values[0][1])} to {number(values[-1][1])}"
+    return [Panel(heading, plots.lines(series, f"{heading} over windows", x="window", y="distance"), note)]
+
+
+def deficits(data: Mapping[str, Any]) -> Grid:
+    """List the cells that lack most at the end."""
+    last: Sequence[Any] = next(
+        (row["deficits"] for row in reversed(data.get("windows") or ()) if row.get("deficits")), []
+    )
+    gaps = [(row["cell"], row["wanted"], row["got"]) for row in data.get("gaps") or ()] or last
+    ranked = sorted(gaps, key=lambda row: row[2] - row[1])[:10]
+    cells = [(cut(cell, 80), f"{wanted:,.1f}", number(got)) for cell, wanted, got in ranked if got < wanted]
     return Grid(("cell", "wanted", "got"), cells, frozenset(["wanted", "got"]), "Cells that lack most at the end")
 
 
-def arms(rows: Sequence[Mapping[str, Any]]) -> Grid:
-    """List what each arm was used for and what it gave, over all windows."""
-    sums: dict[str, dict[str, int]] = {}
-    for row in rows:
-        for arm, spent in (row.get("arms") or {}).items():
-            mine = sums.setdefault(arm, {"draws": 0, "kept": 0, "tokens": 0})
-            for key in mine:
-                mine[key] += spent.get(key, 0)
+def arms(data: Mapping[str, Any]) -> Grid:
+    """List what each way of asking was used for and what it gave."""
     head = ("arm", "draws", "kept", "tokens", "kept per 1,000")
-    cells = [
-        (
-            cut(arm, 80),
-            *map(number, one.values()),
-            number(1000 * one["kept"] / one["tokens"] if one["tokens"] else None),
-        )
-        for arm, one in sums.items()
-    ]
-    return Grid(head, cells, frozenset(head[1:]), "Ways of asking, and what each gave (kept: also per 1,000 tokens)")
+    cells = []
+    for arm, one in (data.get("arms") or {}).items():
+        draws, kept, tokens = (one.get(key, 0) for key in head[1:4])
+        rate = 1000 * kept / tokens if tokens else None
+        cells.append((cut(arm, 80), number(draws), number(kept), number(tokens), number(rate)))
+    caption = "Ways of asking, and what each gave (kept: also per 1,000 tokens)"
+    return Grid(head, cells, frozenset(head[1:]), caption)
 
 
 def drops(name: str, heading: str, data: Mapping[str, Any]) -> Section:
@@ -298,13 +259,14 @@ def privacy(name: str, heading: str, data: Sequence[Mapping[str, Any]]) -> Secti
     for row in data:
         if row.get("value") is None:
             continue
-        parts = [number(row["value"])]
-        parts += [f"95 % {interval(row['low'], row['high'])}"] if row.get("low") is not None else []
-        parts += [f"real data {number(row['real'])}"] if row.get("real") is not None else []
-        parts += (
-            [f"{'holds' if row['passed'] else 'fails'}: {bounds(row['gate'])}"] if row.get("passed") is not None else []
-        )
-        panels.append(Panel(row.get("label") or title(row["name"]), plots.gauge(row), " · ".join(parts)))
+        held = {True: "holds", False: "\u2717 fails", None: ""}[row.get("passed")]
+        parts = [
+            number(row["value"]),
+            f"95 % {interval(row['low'], row['high'])}" if row.get("low") is not None else "",
+            f"real data {number(row['real'])}" if row.get("real") is not None else "",
+            f"{held}: {bounds(row['gate'])}" if held else "",
+        ]
+        panels.append(Panel(title(row["name"]), plots.gauge(row), facts(filter(None, parts))))
     lead = "These find memorisation; none of them proves privacy."
     legend = (
         Key("synthetic", "value, with its 95 % interval"),
@@ -312,6 +274,11 @@ def privacy(name: str, heading: str, data: Sequence[Mapping[str, Any]]) -> Secti
         Key("range", "good enough"),
     )
     return Section(name, heading, lead, panels=tuple(panels), legend=legend, size="wide")
+
+
+def facts(parts: Iterable[str]) -> str:
+    """Return facts in one line that breaks only between them."""
+    return " · ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def bias(name: str, heading: str, data: Sequence[Mapping[str, Any]]) -> Section:
@@ -349,7 +316,8 @@ def examples(name: str, heading: str, data: Sequence[Mapping[str, Any]]) -> Sect
             (("synthetic", cut(row["synthetic"], 600)), ("real", cut(row["real"], 600))),
             flag="copied" if row.get("copied") else "",
         )
-        for row in data[: 2 * MOST_EXAMPLES]
+        for why in dict.fromkeys(row["why"] for row in data)
+        for row in [row for row in data if row["why"] == why][:MOST_EXAMPLES]
     ]
     lead = "Synthetic texts beside the real text that each is nearest to; the nearest first, then typical ones."
     return Section(name, heading, lead, examples=tuple(made), legend=keys(["synthetic", "real"]))

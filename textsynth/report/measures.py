@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textsynth.markdown import cell
-from textsynth.report.wording import bounds, interval, number, title
+from textsynth.report.wording import bounds, interval, number, rows, sentence, title
 
 GROUPS = ("fidelity", "utility", "diversity", "privacy", "bias")
 
@@ -21,10 +21,8 @@ def card_lines(evaluation: Mapping[str, Any]) -> list[str]:
         evaluation: ``Evaluation.as_data()``.
     """
     judged = [row for row in evaluation.get("values", ()) if row.get("passed") is not None]
-    sizes = evaluation.get("sizes", {})
     first = next(iter(evaluation.get("verdict", ())), "")
-    compared = ", ".join(f"{number(rows)} {name}" for name, rows in sizes.items() if name != "compared")
-    lines = [f"**{cell(first)}** Rows: {compared}." if compared else f"**{cell(first)}**"] if first else []
+    lines = [f"**{cell(first)}** {rows(evaluation.get('sizes', {}))}".rstrip()] if first else []
     return lines + [card_line(row) for row in judged]
 
 
@@ -88,7 +86,7 @@ def failure(row: Mapping[str, Any]) -> dict[str, Any]:
         "real": row.get("real"),
         "wanted": bounds(row["gate"]),
         "meaning": row["meaning"],
-        "advice": row["gate"].get("advice", ""),
+        "advice": sentence(row["gate"].get("advice", "")),
     }
 
 

@@ -116,6 +116,6 @@ def templates() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    names = ("number", "share", "interval", "bounds", "cut", "title")
+    names = ("number", "interval", "bounds", "cut", "title", "rows")
     made.filters |= {f"as_{name}": getattr(wording, name) for name in names}
     return made

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from textsynth.report.svg import COLOURS, canvas, render
-from textsynth.report.wording import bounds, cut, interval, number
+from textsynth.report.wording import bounds, cut, interval, number, title
 
 WIDTH = 360
 ROW = 18
@@ -68,12 +68,13 @@ def bars(labels: Sequence[str], values: Sequence[float], label: str, *, role: st
 def lines(
     series: Mapping[str, Sequence[tuple[float, float]]], label: str, *, x: str, y: str, form: Form = "number"
 ) -> str:
-    """Draw a line a series through (x, y) points, y from 0 up; a share up to 1."""
+    """Draw a line a series through (x, y) points, y from 0 up; a share up to 1. What is wanted is dashed."""
     with canvas(WIDTH, 210) as figure:
         axes = figure.add_subplot()
         for role, points in series.items():
-            shape = marker(role) if len(points) < 25 else {}
-            axes.plot(*columns(points), clip_on=False, **shape | {"color": COLOURS[role], "linestyle": "-"})
+            shape = marker(role) if len(points) < 25 and role != "wanted" else {}
+            line = {"color": COLOURS[role], "linestyle": "--" if role == "wanted" else "-"}
+            axes.plot(*columns(points), clip_on=False, **shape | line)
         highest = max((y for points in series.values() for _, y in points), default=1.0)
         axes.set_ylim(0, 1 if form == "share" else 1.08 * highest or 1)
         finish(axes, x, y)
@@ -95,7 +96,10 @@ def steps(series: Mapping[str, Mapping[str, Sequence[float]]], label: str, *, x:
 
 
 def heat(names: Sequence[str], table: Sequence[Numbers], label: str) -> str:
-    """Draw a square table of numbers from 0 (as it should be) upwards as shades of one colour, the lower triangle."""
+    """Draw a square table of numbers from 0 (as it should be) upwards, the lower triangle.
+
+    Each is a shade of one colour that grows with the root of the number, so that one high number does not hide the rest.
+    """
     size = len(names)
     cells = [(r, c, table[r][c]) for r in range(size) for c in range(r + 1)]
     most = max((value for _, _, value in cells if value is not None), default=0.0) or 1.0
@@ -104,11 +108,12 @@ def heat(names: Sequence[str], table: Sequence[Numbers], label: str) -> str:
 
         axes = rows(figure, names)
         for r, c, value in cells:
-            shade = 0.0 if value is None else 0.04 + 0.96 * max(0.0, value) / most
+            shade = 0.0 if value is None else 0.04 + 0.96 * (max(0.0, value) / most) ** 0.5
             axes.add_patch(
                 Rectangle((c - 0.46, r - 0.46), 0.92, 0.92, alpha=shade, linewidth=0, facecolor=COLOURS["bad"])
             )
         axes.set_xlim(-0.5, size - 0.5)
+        axes.set_aspect("equal", anchor="NW")
         axes.set_xticks(range(size), [short(name) for name in names], rotation=55, ha="right", rotation_mode="anchor")
         axes.tick_params(axis="x", length=0, labelcolor=COLOURS["ink"])
         axes.spines["bottom"].set_visible(False)
@@ -136,8 +141,8 @@ def gauge(row: Mapping[str, Any]) -> str:
     """Draw one value with its interval on a line: the range that is good enough shaded, what real data has as a tick.
 
     Args:
-        row: ``value``, ``real``, ``low``, ``high``, ``gate`` and ``passed`` of a measured value; all but the first
-            may be ``None``.
+        row: ``value``, ``real``, ``low``, ``high`` and ``gate`` of a measured value; all but the first may be
+            ``None``.
     """
     gate, value = row.get("gate") or {}, row["value"]
     known = [value, row.get("real"), row.get("low"), row.get("high"), gate.get("low"), gate.get("high")]
@@ -145,28 +150,26 @@ def gauge(row: Mapping[str, Any]) -> str:
     with canvas(WIDTH, 46) as figure:
         axes = figure.add_subplot()
         axes.set(xlim=(least, most), ylim=(-1, 1), yticks=[])
-        if gate:
+        if bounds(gate):
             start, end = gate.get("low"), gate.get("high")
             inside = (least if start is None else start, most if end is None else end)
             axes.axvspan(*inside, color=COLOURS["good"], alpha=0.16, linewidth=0)
-        colour = COLOURS["bad"] if row.get("passed") is False else COLOURS["synthetic"]
         if row.get("low") is not None and row.get("high") is not None:
-            axes.plot([row["low"], row["high"]], [0, 0], color=colour, linewidth=2.4)
+            axes.plot([row["low"], row["high"]], [0, 0], color=COLOURS["synthetic"], linewidth=2.4)
         if row.get("real") is not None:
             axes.plot([row["real"]] * 2, [-0.75, 0.75], color=COLOURS["real"], linewidth=2.4)
-        axes.plot([value], [0], **marker("synthetic") | {"color": colour, "markersize": 7})
+        axes.plot([value], [0], **marker("synthetic") | {"markersize": 7})
         axes.xaxis.set_major_locator(ticks(4))
         shown = f"{number(value)}, real data {number(row.get('real'))}, interval {interval(row.get('low'), row.get('high'))}"
-        return render(
-            figure, f"{row.get('label') or row.get('name', '')}: {shown}, good enough {bounds(gate) or 'undefined'}"
-        )
+        return render(figure, f"{title(row['name'])}: {shown}, good enough {bounds(gate) or 'not said'}")
 
 
 def span(values: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of an axis on which all values stand clear of both."""
-    least, most = min(*values, 0.0), max(*values, 0.0)
-    room = 0.08 * (most - least) or 0.5
-    return (least - room if least < 0 else least - room / 4), most + room
+    """Return the ends of an axis on which all values stand clear of both; it starts at 0 rather than just below."""
+    least, most = min(values), max(values)
+    room = 0.25 * (most - least) or 0.1 * abs(most) or 0.5
+    low = least - room
+    return (-room / 8 if least >= 0 > low else low), most + room
 
 
 def rows(figure: Any, labels: Sequence[str]) -> Any:

@@ -14,18 +14,14 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u206
 
 
 def number(value: float | None) -> str:
-    """Return a number in at most four characters of precision, a dash for none."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    """Return a number with three decimals or three digits, a dash for none."""
+    if value is None or not math.isfinite(value):
         return NONE
-    if isinstance(value, int):
-        return f"{value:,}".replace("-", MINUS)
     size = abs(value)
-    if size >= 1000:
+    if isinstance(value, int) or size >= 1000 or (size >= 2 and value == round(value)):
         shown = f"{value:,.0f}"
     elif size >= 10:
         shown = f"{value:.1f}"
-    elif size == 0:
-        shown = "0"
     else:
         shown = f"{value:.3f}" if size >= 0.001 else f"{value:.2g}"
     return shown.replace("-", MINUS)
@@ -39,8 +35,11 @@ def share(value: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Return the ends of an interval, a dash if there is none."""
-    return f"{number(low)} to {number(high)}" if low is not None and high is not None else NONE
+    """Return the ends of an interval, a dash if there is none; beside a larger end, a tiny one is 0."""
+    if low is None or high is None:
+        return NONE
+    least = 0.0005 if max(abs(low), abs(high)) >= 0.001 else 0.0
+    return " to ".join(number(end if abs(end) >= least else 0.0) for end in (low, high))
 
 
 def bounds(gate: Mapping[str, Any] | None) -> str:
@@ -82,3 +81,16 @@ def title(name: str) -> str:
     """Return the name of a measure without its group, as words: ``fidelity.accuracy.pairs`` is ``accuracy, pairs``."""
     parts = name.split(".")
     return ", ".join(parts[1:] or parts).replace("_", " ")
+
+
+def rows(sizes: Mapping[str, int]) -> str:
+    """Return how many rows an evaluation was given, and of how many it compared."""
+    given = [f"{number(size)} {name}" for name, size in sizes.items() if name not in {"compared", "texts"}]
+    used = [f"{name}: {number(sizes[name])} of each" for name in ("compared", "texts") if name in sizes]
+    return f"Rows: {'; '.join(filter(None, (', '.join(given), ', '.join(used))))}." if sizes else ""
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital letter first and a full stop last."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text[-1:] in {"", ".", "!", "?"} else ".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsynth.records import Seed
-from textsynth.seeds._retrieval import Retrieval, hashed_words
+from textsynth.seeds._retrieval import HashedWords, Retrieval
 from textsynth.seeds._spec import SeedSpec
 from textsynth.text import strings
 
@@ -135,15 +135,18 @@ class SeedPool:
         more = derived or [{}] * len(self.seeds)
         rows = [{**seed.row, **values} for seed, values in zip(self.seeds, more, strict=True)]
         columns = {*present, *set().union(*more)} - set(self.match)
-        vectors = self._vectors
-        if vectors is None:
-            vectors = hashed_words([" ".join(strings(seed.row)) for seed in self.seeds])
-        self._retrieval = Retrieval(rows, sorted(columns), vectors, self._units)
+        self._retrieval = Retrieval(rows, sorted(columns), self._vectors_of(), self._units)
         self._late = np.zeros(len(rows))
         keys: dict[tuple[str, ...], list[int]] = {}
         for at, row in enumerate(rows):
             keys.setdefault(self._key(row), []).append(at)
         self._matching = {key: np.array(found) for key, found in keys.items()}
+
+    def _vectors_of(self) -> Callable[[NDArray[np.intp]], NDArray[np.float32]]:
+        """Return what gives the vectors of seeds."""
+        if self._vectors is not None:
+            return self._vectors.__getitem__
+        return HashedWords(lambda at: " ".join(strings(self.seeds[at].row)), len(self.seeds))
 
     def _retrieve(self, retrieval: Retrieval, random: Random, attributes: Mapping[str, Any]) -> list[int]:
         """Return near and diverse seeds; those that were shown their share come after all others."""

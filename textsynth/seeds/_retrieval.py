@@ -8,7 +8,7 @@ are unlike each other. One draw among 10,000 seeds takes about 0.2 ms, and time 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -66,7 +66,7 @@ class Retrieval:
     Args:
         rows: the values of each seed by column.
         columns: which of them count; an attribute that is no column is left out of account.
-        vectors: one row of length 1 per seed.
+        vectors: from numbers of seeds to their vectors of length 1, one row each.
         units: the number of each seed's privacy unit; no two of one unit are returned together.
     """
 
@@ -74,7 +74,7 @@ class Retrieval:
         self,
         rows: Sequence[Mapping[str, Any]],
         columns: Sequence[str],
-        vectors: NDArray[np.float32],
+        vectors: Callable[[NDArray[np.intp]], NDArray[np.float32]],
         units: Sequence[int] | None = None,
     ) -> None:
         self.columns = {
@@ -116,10 +116,10 @@ class Retrieval:
 
     def _marginal(self, near: NDArray[np.intp], far: NDArray[np.float64], count: int, before: list[int]) -> list[int]:
         """Pick greedily by maximal marginal relevance among the candidates ``near``; ``before`` were picked already."""
-        texts, units = self._vectors[near], self._units[near]
+        texts, units = self._vectors(near), self._units[near]
         worth, alike = RELEVANCE * (1 - far), np.zeros(len(near))
-        for at in before:
-            alike = np.maximum(alike, likeness(texts, self._vectors[at]))
+        for text in self._vectors(np.array(before, dtype=np.intp)):
+            alike = np.maximum(alike, likeness(texts, text))
         chosen: list[int] = []
         while len(chosen) < count:
             best = int((worth - (1 - RELEVANCE) * alike).argmax())
@@ -171,11 +171,26 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
-def hashed_words(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return one row of length 1 per text: its set of words, each counted at a place its checksum gives."""
-    found = np.zeros((len(texts), WIDTH), dtype=np.float32)
-    for at, text in enumerate(texts):
-        places = [zlib.crc32(word.encode("utf-8", "replace")) % WIDTH for word in set(text.lower().split()[:WORDS])]
-        found[at, places] = 1
-    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-    return found
+class HashedWords:
+    """Stands in for embeddings: a vector of length 1 per text from its set of words, each at a place its checksum gives.
+
+    A text is read when it first comes up, so that many seeds cost nothing before they are looked at.
+    """
+
+    def __init__(self, text: Callable[[int], str], count: int) -> None:
+        self._text = text
+        self._found = np.zeros((count, WIDTH), dtype=np.float32)
+        self._known = np.zeros(count, dtype=bool)
+
+    def __call__(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the vectors of some texts, one row each."""
+        for at in rows[~self._known[rows]]:
+            self._found[at], self._known[at] = hashed(self._text(int(at))), True
+        return self._found[rows]
+
+
+def hashed(text: str) -> NDArray[np.float32]:
+    """Return the vector of one text; of one without words it is 0."""
+    found = np.zeros(WIDTH, dtype=np.float32)
+    found[[zlib.crc32(word.encode("utf-8", "replace")) % WIDTH for word in set(text.lower().split()[:WORDS])]] = 1
+    return found / np.float32(max(float(np.linalg.norm(found)), 1e-9))

@@ -12,8 +12,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from random import Random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,13 +31,13 @@ MOST_PAIRED = 1600
 """Cells of two attributes together; pairs with more are not steered."""
 WORST = 3
 """How many pairs are steered at a time: those farthest from what chance explains."""
-HORIZON = 4
-"""Within how many windows a gap should be filled."""
-LEAST_HIT = 0.05
-"""The chance of getting what is asked for, at worst."""
+TRUST = 4
+"""As many answers as it takes to believe what was seen of a cell as much as what is usual."""
 OVERSAMPLE = 8
 """Rows to choose from per draw."""
 OTHER = ("(other)",)
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +59,55 @@ class Target:
         return found if self.edges is not None or found in self.shares else OTHER
 
 
-@dataclass(slots=True)
 class Tally:
-    """How often a target's cells were asked for and judged, got, seen in kept records, and are still waited for."""
+    """What became of one target's cells: counts by cell, cells the target does not have together at the end.
 
-    asked: Counter[Hashable] = field(default_factory=Counter)
-    hit: Counter[Hashable] = field(default_factory=Counter)
-    kept: Counter[Hashable] = field(default_factory=Counter)
-    waiting: Counter[Hashable] = field(default_factory=Counter)
+    Args:
+        target: of one attribute or two.
+    """
 
-    def chance(self, cell: Hashable, usual: float) -> float:
-        """Return how often asking for this cell gave a kept record of it, drawn towards the ``usual`` chance."""
-        return max(LEAST_HIT, (self.hit[cell] + 4 * usual) / (self.asked[cell] + 4))
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.place = {cell: at for at, cell in enumerate(target.shares)}
+        size = len(self.place) + 1
+        self.shares = np.array([*target.shares.values(), 0.0])
+        self.kept, self.waiting, self.asked = np.zeros(size), np.zeros(size), np.zeros(size)
+        self.seen = np.zeros((size, size)) if len(target.names) == 1 else np.zeros(size)
+        """How often asking for a cell (row) gave a kept record of a cell (column); of a pair, of the same cell."""
+
+    def at(self, cell: Hashable) -> int:
+        """Return the place of a cell."""
+        return self.place.get(cell, len(self.place))
+
+    def answer(self, asked: Hashable, seen: Hashable | None) -> None:
+        """Count a draw that asked for a cell; ``seen`` is the cell of what was kept."""
+        row = self.at(asked)
+        self.waiting[row] -= 1
+        self.asked[row] += 1
+        if seen is None:
+            return
+        column = self.at(seen)
+        self.kept[column] += 1
+        if self.seen.ndim == 2:
+            self.seen[row, column] += 1
+        else:
+            self.seen[row] += row == column
+
+    def chances(self, usual: float) -> Floats:
+        """Return the chance that asking for a cell (row) gives a kept record of a cell (column); of a pair, of that cell.
+
+        Little evidence is drawn towards getting what was asked for with the ``usual`` chance.
+        """
+        prior = TRUST * usual * (np.eye(len(self.asked)) if self.seen.ndim == 2 else np.ones(len(self.asked)))
+        total = self.asked + TRUST
+        found: Floats = (self.seen + prior) / (total[:, None] if self.seen.ndim == 2 else total)
+        return found
+
+    def expected(self, chances: Floats) -> Floats:
+        """Return how many kept records each cell should have when what is under way has ended."""
+        coming = self.waiting @ chances if chances.ndim == 2 else self.waiting * chances
+        found: Floats = self.kept + coming
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +139,8 @@ class Cells:
             for pair in [two_way(one, other, rows)]
         ]
         self._by_name = {target.names[0]: target for target in self.targets}
-        self._tallies = {target.names: Tally() for target in (*self.targets, *self.pairs)}
-        self._judged = self._kept = self._planned = 0
+        self._tallies = {target.names: Tally(target) for target in (*self.targets, *self.pairs)}
+        self._judged = self._kept = 0
 
     @property
     def kept(self) -> int:
@@ -113,10 +149,10 @@ class Cells:
 
     def plan(self, draws: Sequence[Draw]) -> None:
         """Count draws that are under way."""
-        self._planned += len(draws)
         for draw in draws:
             for target, cell in self._cells(draw.attributes):
-                self._tallies[target.names].waiting[cell] += 1
+                tally = self._tallies[target.names]
+                tally.waiting[tally.at(cell)] += 1
 
     def learn(self, ended: Sequence[Ended]) -> None:
         """Count draws that were judged, which ``plan`` counted before."""
@@ -126,30 +162,45 @@ class Cells:
             self._kept += kept
             seen = {t.names: c for t, c in self._cells({**each.draw.attributes, **each.observed})} if kept else {}
             for target, cell in self._cells(each.draw.attributes):
-                tally = self._tallies[target.names]
-                tally.waiting[cell] -= 1
-                tally.asked[cell] += 1
-                tally.hit[cell] += seen.get(target.names) == cell
-            for names, cell in seen.items():
-                self._tallies[names].kept[cell] += 1
+                self._tallies[target.names].answer(cell, seen.get(target.names))
 
-    def choose(self, rows: Sequence[Mapping[str, Any]], count: int, random: Random) -> list[int]:
-        """Return which ``count`` of the rows to ask for next, in order: with a chance by what their cells lack.
+    def choose(self, rows: Sequence[Mapping[str, Any]], count: int) -> list[int]:
+        """Return which ``count`` of the rows to ask for next, in order: those that bring the cells closest to the target.
 
-        Weighted sampling without replacement (Efraimidis and Spirakis 2006).
+        Greedy: each choice lowers most the sum over targets of the squared distance between what is kept or expected and
+        what is wanted, each cell's by its share (Pearson's chi-squared by the number of cells). What asking for a cell
+        gives is expected as it was seen so far, so that a model's own preferences are made up for.
         """
-        weigh = [(target, self._ratios(target)) for target in (*self.targets, *self.worst())]
-        keys = []
-        for at, row in enumerate(rows):
-            weight = math.prod(ratios.get(self._cell(target, row), 1.0) for target, ratios in weigh)
-            keys.append((math.log(random.random() or 1e-300) / min(max(weight, 0.02), 50.0), at))
-        return sorted(at for _, at in sorted(keys, reverse=True)[:count])
+        usual = (self._kept + 1) / (self._judged + 1)
+        tallies = [self._tallies[target.names] for target in (*self.targets, *self.worst())]
+        chances = [tally.chances(usual) for tally in tallies]
+        now = [tally.expected(chance) for tally, chance in zip(tallies, chances, strict=True)]
+        goal = max(float(each.sum()) for each in now) + count * usual if now else 0.0
+        asked = [np.array([tally.at(self._cell(tally.target, row)) for row in rows]) for tally in tallies]
+        free, chosen = np.ones(len(rows), dtype=bool), list[int]()
+        for _ in range(min(count, len(rows))):
+            worth = np.zeros(len(rows))
+            for tally, chance, kept, cells in zip(tallies, chances, now, asked, strict=True):
+                worth += gain(tally, chance, kept, goal)[cells]
+            at = int(np.where(free, worth, -np.inf).argmax())
+            free[at] = False
+            chosen.append(at)
+            for chance, kept, cells in zip(chances, now, asked, strict=True):
+                if chance.ndim == 2:
+                    kept += chance[cells[at]]
+                else:
+                    kept[cells[at]] += chance[cells[at]]
+        return sorted(chosen)
 
     def lacking(self, each: Ended) -> bool:
         """Return whether a kept record lies in a cell that had too few, of what was seen in it."""
         values = each.observed or each.draw.attributes
         cells = [(t, t.cell(values[t.names[0]])) for t in self.targets if t.names[0] in values]
-        return any(self._tallies[t.names].kept[cell] < t.shares.get(cell, 0) * (self._kept + 1) for t, cell in cells)
+        return any(self._count(t, cell) < t.shares.get(cell, 0) * (self._kept + 1) for t, cell in cells)
+
+    def _count(self, target: Target, cell: Hashable) -> int:
+        tally = self._tallies[target.names]
+        return int(tally.kept[tally.at(cell)])
 
     def worst(self) -> list[Target]:
         """Return the pairs farthest from the target beyond what chance explains, the worst first."""
@@ -163,16 +214,14 @@ class Cells:
 
     def distance(self, target: Target) -> float:
         """Return the total variation distance between kept records and target, 0 to 1."""
-        kept, total = self._tallies[target.names].kept, max(self._kept, 1)
-        apart = sum(abs(kept[cell] / total - share) for cell, share in target.shares.items())
-        outside = sum(count for cell, count in kept.items() if cell not in target.shares) / total
-        return (apart + outside) / 2
+        tally = self._tallies[target.names]
+        return float(np.abs(tally.kept / max(self._kept, 1) - tally.shares).sum() / 2)
 
     def gaps(self, most: int = 10) -> list[Gap]:
         """Return the cells of one attribute that are farthest from what is wanted by now."""
         found = [
             Gap(
-                f"{target.names[0]} = {shown(target, cell)}", share * self._kept, self._tallies[target.names].kept[cell]
+                f"{target.names[0]} = {shown(target, cell)}", share * self._kept, self._count(target, cell)
             )
             for target in self.targets
             for cell, share in target.shares.items()
@@ -196,21 +245,6 @@ class Cells:
             first += len(target.shares)
         return found, np.array(wanted, dtype=np.float32)
 
-    def _ratios(self, target: Target) -> dict[Hashable, float]:
-        """Return, by cell, how much more often than by its share it should be asked for."""
-        tally = self._tallies[target.names]
-        usual = (sum(tally.hit.values()) + 1) / (sum(tally.asked.values()) + 1)
-        waited = sum(count * tally.chance(cell, usual) for cell, count in tally.waiting.items())
-        goal = min(max(self.records, 1), self._kept + waited + HORIZON * self.size * usual)
-        needs = {}
-        for cell, share in target.shares.items():
-            chance = tally.chance(cell, usual)
-            needs[cell] = max(0.0, share * goal - tally.kept[cell] - tally.waiting[cell] * chance) / chance
-        total, most = sum(needs.values()), 8.0 if len(target.names) == 1 else 3.0
-        if total <= 0:
-            return {}
-        return {c: min(max(need / total / target.shares[c], 1 / most), most) for c, need in needs.items()}
-
     def _cells(self, values: Mapping[str, Any]) -> list[tuple[Target, Hashable]]:
         single = {n: t.cell(values[n]) for n, t in self._by_name.items() if n in values}
         found: list[tuple[Target, Hashable]] = [(self._by_name[name], cell) for name, cell in single.items()]
@@ -223,6 +257,16 @@ class Cells:
     def _cell(self, target: Target, row: Mapping[str, Any]) -> Hashable:
         cells = tuple(self._by_name[name].cell(row.get(name)) for name in target.names)
         return cells[0] if len(cells) == 1 else cells
+
+
+def gain(tally: Tally, chances: Floats, kept: Floats, goal: float) -> Floats:
+    """Return, by cell, how much asking for it lowers the target's distance: the squared differences by share and cells."""
+    weight = 1 / ((tally.shares + 1 / max(goal, 1)) * len(tally.shares))
+    short = (goal * tally.shares - kept) * weight
+    if chances.ndim == 2:
+        found: Floats = 2 * chances @ short - chances**2 @ weight
+        return found
+    return 2 * chances * short - chances**2 * weight
 
 
 def one_way(name: str, rows: Sequence[Mapping[str, Any]]) -> Target:

@@ -1,8 +1,8 @@
-"""Tables as measures see them: columns of numbers and of categories, their bins, and matrices for learners and distances."""
+"""Tables as measures see them: columns of numbers and of categories, their bins, and matrices for learners."""
 
 from textsynth.measure.table._bins import BINS, Bin, Bins, find_edges
 from textsynth.measure.table._columns import KINDS, STATES, Column, Table, category_column, number_column
-from textsynth.measure.table._matrices import Encoded, Gower, encode, gower
+from textsynth.measure.table._matrices import Encoded, encode
 
 __all__ = [
     "BINS",
@@ -12,11 +12,9 @@ __all__ = [
     "Bins",
     "Column",
     "Encoded",
-    "Gower",
     "Table",
     "category_column",
     "encode",
     "find_edges",
-    "gower",
     "number_column",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from textsynth.measure.table._columns import STATES, UNREADABLE, Column, MeasuringKind, Numbers, Table, recode
+from textsynth.measure.table._columns import STATES, UNREADABLE, Column, MeasuringKind, Numbers, Table
 
 BINS = 10
 _LEAST = 5  # times a category must occur in real data to be a bin of its own
@@ -47,11 +47,11 @@ class Bin:
     def codes(self, column: Column) -> NDArray[np.int64]:
         """Return the number of the bin of each value."""
         if self.kind == "category":
-            found = recode(column, self.categories, otherwise=self.own + UNREADABLE - 1).astype(np.int64)
+            found = column.recode(self.categories, otherwise=self.own + UNREADABLE - 1).astype(np.int64)
         else:
             found = np.searchsorted(self.edges[1:-1], column.values, side="right").astype(np.int64)
         there = column.states == 0
-        return np.where(there, found, self.own - 1 + column.states)
+        return np.where(there, found, self.own - 1 + column.states.astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True)

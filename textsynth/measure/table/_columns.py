@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from textsynth.columns import ABSENT, parse_format, to_seconds
 
 Codes = NDArray[np.int32]
 Numbers = NDArray[np.float64]
@@ -24,6 +26,7 @@ MeasuringKind = Literal["number", "category"]
 STATES = ("", "(n/a)", "(absent)", "(empty)", "(other)")
 """What may stand in a value's place, by state: a value is there, null, no such key, an empty string, an unreadable value."""
 NULL, MISSING, EMPTY, UNREADABLE = 1, 2, 3, 4
+_LOOKED_AT = 1000  # values that the format of dates is guessed from
 KINDS: Mapping[str, MeasuringKind] = {
     "number": "number",
     "integer": "number",
@@ -61,6 +64,13 @@ class Column:
         """Return the column of the given rows."""
         return Column(self.name, self.kind, self.values[rows], self.states[rows], self.labels)
 
+    def recode(self, labels: Sequence[str], *, otherwise: int = -1) -> Codes:
+        """Return the codes of a category column in another list of labels; -1 where there is no value."""
+        at = {label: code for code, label in enumerate(labels)}
+        new = np.array([*(at.get(label, otherwise) for label in self.labels), -1], dtype=np.int32)
+        found: Codes = new[self.values]
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -82,7 +92,8 @@ class Table:
         Args:
             columns: one list of values per name, all of the same length.
             kinds: "number" or "category", or the kind of field, by name; a name that is not in it is left out.
-            formats: of the dates that are no ISO 8601 strings, by name, as ``strptime`` reads them.
+            formats: of columns of date strings, by name, as ``strptime`` reads them; what is not said is guessed from
+                the values, which may read 03/04 differently in two tables.
 
         Raises:
             ValueError: columns of different lengths.
@@ -146,23 +157,25 @@ class Table:
 
 
 def number_column(name: str, values: Sequence[Any], *, form: str = "") -> Column:
-    """Return values as numbers: dates as seconds since 1970 without their time zone, booleans as 0 and 1."""
-    numbers = np.zeros(len(values))
-    states = np.zeros(len(values), dtype=np.int8)
+    """Return values as numbers: dates as seconds since 1970, booleans as 0 and 1; ``form`` is how date strings read."""
     try:
+        if form:
+            raise ValueError(form)
         numbers = np.asarray(values, dtype=np.float64)
+        states = np.zeros(len(values), dtype=np.int8)
     except (TypeError, ValueError):
-        known: dict[Any, tuple[float, int]] = {}
-        for at, value in enumerate(values):
-            key = value if isinstance(value, str) else None
-            pair = known.get(key) if key is not None else None
-            if pair is None:
-                pair = _read_number(value, form)
-                if key is not None:
-                    known[key] = pair
-            numbers[at], states[at] = pair
+        form = form or _guess_format(values)
+        known = {text: _read_number(text, form) for text in {value for value in values if isinstance(value, str)}}
+        pairs = [known[value] if isinstance(value, str) else _read_number(value, form) for value in values]
+        numbers = np.array([number for number, _ in pairs], dtype=np.float64)
+        states = np.array([state for _, state in pairs], dtype=np.int8)
     states[(states == 0) & ~np.isfinite(numbers)] = NULL
     return Column(name, "number", np.where(states == 0, numbers, np.nan), states)
+
+
+def _guess_format(values: Sequence[Any]) -> str:
+    texts = {value for value in values[:_LOOKED_AT] if isinstance(value, str) and value}
+    return parse_format(sorted(text for text in texts if _read_number(text, "")[1] == UNREADABLE))
 
 
 def category_column(name: str, values: Sequence[Any]) -> Column:
@@ -193,12 +206,10 @@ def _read_label(value: Any) -> tuple[str, int]:
 
 
 def _read_number(value: Any, form: str) -> tuple[float, int]:
-    state = _state(value)
-    if state:
+    if state := _state(value):
         return math.nan, state
-    if isinstance(value, date):
-        return _moment(value), 0
-    for read in (float, lambda text: _moment(datetime.strptime(text, form) if form else datetime.fromisoformat(text))):
+    readers: list[Callable[[Any], float]] = [float, lambda given: to_seconds(given, form or "iso")]
+    for read in readers[1:] if form or isinstance(value, date) else readers:
         try:
             return read(value), 0
         except (TypeError, ValueError):
@@ -206,17 +217,12 @@ def _read_number(value: Any, form: str) -> tuple[float, int]:
     return math.nan, UNREADABLE
 
 
-def _moment(value: date) -> float:
-    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
-    return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()
-
-
 def _state(value: Any) -> int:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NULL
     if isinstance(value, str):
         return 0 if value else EMPTY
-    return MISSING if type(value).__name__ == "Absent" else 0
+    return MISSING if value is ABSENT else 0
 
 
 def _joined(columns: Sequence[Column]) -> Column:
@@ -226,13 +232,5 @@ def _joined(columns: Sequence[Column]) -> Column:
     if first.kind == "number":
         return Column(first.name, "number", np.concatenate([column.values for column in columns]), states)
     labels = tuple(sorted({label for column in columns for label in column.labels}))
-    codes = [recode(column, labels, otherwise=-1) for column in columns]
+    codes = [column.recode(labels) for column in columns]
     return Column(first.name, "category", np.concatenate(codes), states, labels)
-
-
-def recode(column: Column, labels: Sequence[str], *, otherwise: int) -> Codes:
-    """Return a category column's codes in another list of labels; -1 where there is no value."""
-    at = {label: code for code, label in enumerate(labels)}
-    new = np.array([*(at.get(label, otherwise) for label in column.labels), -1], dtype=np.int32)
-    found: Codes = new[column.values]
-    return found

@@ -1,4 +1,4 @@
-"""Tables as matrices: for learners, and for Gower's distance."""
+"""Tables as matrices, as learners take them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from textsynth.measure.table._columns import STATES, Codes, Column, Numbers, Table, recode
+from textsynth.measure.table._columns import STATES, Column, Numbers, Table
 
 _NATIVE = 60  # categories up to which a column is given to trees as categories
 
@@ -59,52 +59,9 @@ def _ranks(columns: Sequence[Column]) -> list[Numbers]:
     labels = sorted({label for column in columns for label in column.labels})
     codes = []
     for column in columns:
-        code = recode(column, labels, otherwise=-1)
-        codes.append(np.where(column.states == 0, code, len(labels) - 1 + column.states))
+        code = column.recode(labels)
+        codes.append(np.where(column.states == 0, code, len(labels) - 1 + column.states.astype(np.int64)))
     counts = np.bincount(codes[0], minlength=len(labels) + len(STATES))
     rank = np.empty(len(counts))
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     return [rank[code] for code in codes]
-
-
-@dataclass(frozen=True, slots=True)
-class Gower:
-    """Rows ready for Gower's distance (Gower 1971): the mean over columns of a difference between 0 and 1.
-
-    ``numbers`` (n × p, float32) are scaled by the range of the real rows; -2 where there is none. The difference
-    is ``min(|a - b|, 1)``: two missing values are equal, one is as far from any number as can be. ``codes`` (n × q,
-    int32) are categories, states included: the difference is 0 if equal, else 1.
-    """
-
-    numbers: NDArray[np.float32]
-    codes: Codes
-
-
-def gower(real: Table, *tables: Table) -> list[Gower]:
-    """Return each table's rows on the scale of the real ones and in one list of codes."""
-    ranges = {}
-    for column in real.columns:
-        if column.kind == "number" and (column.states == 0).any():
-            ranges[column.name] = (float(np.nanmin(column.values)), float(np.nanmax(column.values)))
-    ranked = {
-        c.name: _ranks([table.column(c.name) for table in (real, *tables)])[1:]
-        for c in real.columns
-        if c.kind == "category"
-    }
-    found = []
-    for at, table in enumerate(tables):
-        numbers = [_scaled(table.column(name), low, high) for name, (low, high) in ranges.items()]
-        codes = [each[at].astype(np.int32) for each in ranked.values()]
-        found.append(
-            Gower(
-                np.column_stack(numbers) if numbers else np.zeros((len(table), 0), dtype=np.float32),
-                np.column_stack(codes) if codes else np.zeros((len(table), 0), dtype=np.int32),
-            )
-        )
-    return found
-
-
-def _scaled(column: Column, low: float, high: float) -> NDArray[np.float32]:
-    width = high - low or 1.0
-    scaled = np.clip((column.values - low) / width, -1.0, 2.0)
-    return np.where(column.states == 0, scaled, -2.0).astype(np.float32)

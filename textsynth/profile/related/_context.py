@@ -18,11 +18,11 @@ from textsynth.profile.dependencies import key_of
 from textsynth.profile.rare import LEAST
 from textsynth.records import Record
 
-LEAVES = 64
+LEAVES = 256
 SMALLEST = 20
 UNITS = 2 * (LEAST + 2)
 """Privacy units of a leaf; with fewer it is joined with the leaf beside it."""
-TARGETS = 12
+TARGETS = 40
 """Values of a category that are told apart when leaves are formed."""
 VALUES = 1000
 POSITIONS = 20

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textsynth.columns import columns
 from textsynth.errors import RecipeError
-from textsynth.profile.related._context import Context, Place
+from textsynth.profile.dependencies import find_dependencies, key_of
+from textsynth.profile.related._context import Context, Place, rank_values, usable
 from textsynth.profile.related._keys import KeyMaker
 from textsynth.profile.related._relations import Links, Relation, Tables, check, in_order, link
-from textsynth.profile.related._sample import CONTEXT, UNIT, RelatedProfile, Table, columns_of
+from textsynth.profile.related._sample import CONTEXT, UNIT, Carried, RelatedProfile, Table, columns_of
 from textsynth.profile.splits import SIZES, SPLITS, Rows, check_sizes, split
 from textsynth.records import Record
 
 INNER = (0.78, 0.2, 0.02)
 """Of the rows learned from, the shares that a table's own profile learns, chooses its trees by, and does not need."""
-FEWEST, ENOUGH, SMALL_LEAF = 20, 60, 20
-"""A table of so few rows is learned as if each stood there more often, up to ``ENOUGH``; leaves count different rows."""
+MOST_CARRIED = 5
+FEWEST, ENOUGH, LEAF = 20, 60, 20
+"""A table of so few rows is learned as if each stood there more often, up to ``ENOUGH``; leaves count different rows.
+
+Trees of children have leaves of ``LEAF`` rows, as those of their context: chosen on the few steer rows, they would often
+be too coarse to tell one context from another.
+"""
 
 
 def fit_related(
@@ -101,13 +110,16 @@ class Fitting:
         above = self._above(name)
         order = chosen if not above else chosen[np.argsort(above[0].parents[chosen], kind="stable")]
         own, units = [self._bare(name, number) for number in order.tolist()], self._units[name][order]
-        context, extra = None, self._counted(name, order)
+        context, carried = None, tuple[Carried, ...]()
+        extra: dict[str, list[Any]] = {**self._counted(name, order)}
         if above:
-            place = Place.of(above[0].parents[order])
-            context, leaves = Context.fit(self._ancestors(above[0], order), own, place, units, self._seed)
+            place, ancestors = Place.of(above[0].parents[order]), self._ancestors(above[0], order)
+            context, leaves = Context.fit(ancestors, own, place, units, self._seed)
             extra[CONTEXT] = leaves.tolist()
+            carried = find_carried(ancestors, own, units)
+            extra |= {each.name: [row.get(each.column) for row in ancestors[each.level]] for each in carried}
         extra[UNIT] = units.tolist()
-        full = [{**row, **{column: values[n] for column, values in extra.items()}} for n, row in enumerate(own)]
+        full = [{**{column: values[n] for column, values in extra.items()}, **row} for n, row in enumerate(own)]
         times = -(-ENOUGH // len(full)) if FEWEST <= len(full) < ENOUGH else 1
         try:
             profile = fit(
@@ -117,14 +129,14 @@ class Fitting:
                 seed=self._seed,
                 embeddings=None,
                 sizes=INNER,
-                leaf=SMALL_LEAF * times if times > 1 else None,
+                leaf=LEAF * times if above or times > 1 else None,
             )
         except RecipeError as error:
             raise RecipeError([f"tables.{name}: {text}" for text in error.problems], hint=error.hint) from None
         texts = tuple(field.name for field in profile.text_fields)
         maker = KeyMaker.of([row[key] for row in rows], name) if key else None
         kept = tuple(column for column in columns_of(rows) if column not in texts)
-        return Table(name, len(rows), kept, texts, key, maker, profile, context)
+        return Table(name, len(rows), kept, texts, key, maker, profile, context, carried)
 
     def _above(self, name: str) -> list[Links]:
         return [each for each in self._links if each.relation.child == name]
@@ -160,3 +172,28 @@ class Fitting:
             if not above:
                 return levels
             first, numbers = above[0], parents
+
+
+def find_carried(
+    ancestors: Sequence[Sequence[Record]], own: Sequence[Record], units: NDArray[np.int64]
+) -> tuple[Carried, ...]:
+    """Return the columns of ancestors that determine a column of the rows or are determined by one, the nearest first.
+
+    Their profile finds that rule again and enforces it. Columns with nulls are left out.
+    """
+    fields = usable(own)
+    taken = columns(own, fields)
+    found: list[Carried] = []
+    for level, rows in enumerate(ancestors):
+        above = [field for field in usable(rows) if field.closed and len(field.path) == 1]
+        above = [field for field in above if not (field.nullable or field.optional or field.empty)]
+        theirs = columns(rows, above)
+        for field in above:
+            name = Carried(level, field.name).name
+            pair = {name: theirs[field.name], **{other.name: taken[other.name] for other in fields}}
+            frequent = {key_of(value) for value, _ in rank_values(theirs[field.name], np.empty((len(own), 0)), units)}
+            some = [replace(field, name=name), *fields]
+            rules = find_dependencies(pair, some, {name: frequent, **{other.name: set() for other in fields}})
+            if any(name in {rule.given, rule.then} for rule in rules):
+                found.append(Carried(level, field.path[0]))
+    return tuple(found[:MOST_CARRIED])

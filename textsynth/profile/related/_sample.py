@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textsynth.columns import Field
+from textsynth.columns import ABSENT, Field
 from textsynth.errors import RecipeError, unknown
 from textsynth.profile._profile import Profile
+from textsynth.profile.dependencies import key_of
 from textsynth.profile.related._context import MISSING, POSITIONS, Context, Place, encode
 from textsynth.profile.related._keys import KeyMaker
 from textsynth.profile.related._relations import Relation, RelationFacts
@@ -20,6 +22,19 @@ from textsynth.records import Record
 
 CONTEXT = "(context)"
 UNIT = "(unit)"
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A column of an ancestor that stands in its descendant's profile: ``level`` 0 is the parent, 1 its parent."""
+
+    level: int
+    column: str
+
+    @property
+    def name(self) -> str:
+        """What it is called there."""
+        return f"({'parent ' * (self.level + 1)}{self.column})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,7 @@ class Table:
         maker: of fresh keys.
         profile: of its own columns, of its numbers of children and, for a child, of its context.
         context: for a child, what its rows depend on.
+        carried: for a child, the columns of ancestors that determine some of its own.
     """
 
     name: str
@@ -45,6 +61,7 @@ class Table:
     maker: KeyMaker | None
     profile: Profile
     context: Context | None
+    carried: tuple[Carried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +206,10 @@ class Drawing:
         if place.position[here[0]] > 0:
             back = place.position[here] - (POSITIONS - 1) if later else 1
             before = encode(table.context.own, [rows[number] for number in (here - back).tolist()])
-        matrix = table.context.matrix(
-            self._ancestors(relation, parents), before, Place(place.position[here], place.siblings[here])
-        )
+        ancestors = self._ancestors(relation, parents)
+        matrix = table.context.matrix(ancestors, before, Place(place.position[here], place.siblings[here]))
         leaves = within(table.context.leaves(matrix), table.profile.field(CONTEXT))
-        shared = {leaf: {CONTEXT: leaf} for leaf in np.unique(leaves).tolist()}
-        fixed = [shared[leaf] for leaf in leaves.tolist()] if len(shared) > 1 else None
+        fixed = conditions(table, ancestors, leaves)
         return table.profile.records(len(here), random=self._random, fixed=fixed)
 
     def _ancestors(self, relation: Relation, parents: NDArray[np.int64]) -> list[list[Record]]:
@@ -232,6 +247,27 @@ class Drawing:
         self._rows[name] = rows
         if table.maker is not None:
             self._keys[name] = table.maker.make(len(rows), self._random)
+
+
+def conditions(
+    table: Table, ancestors: Sequence[Sequence[Record]], leaves: NDArray[np.int64]
+) -> list[dict[str, Any]] | None:
+    """Return what the rows of a table are held to, equal conditions as one object; ``None`` if to nothing."""
+    columns: list[tuple[str, list[Any]]] = []
+    if table.profile.field(CONTEXT).kind != "constant":
+        columns.append((CONTEXT, leaves.tolist()))
+    for carried in table.carried:
+        known = {key_of(value) for value in table.profile.field(carried.name).values}
+        values = [row.get(carried.column, ABSENT) for row in ancestors[carried.level]]
+        columns.append((carried.name, [value if key_of(value) in known else ABSENT for value in values]))
+    shared: dict[Any, dict[str, Any]] = {}
+    found = []
+    for row in zip(*(column for _, column in columns), strict=True):
+        key = tuple(map(key_of, row))
+        if key not in shared:
+            shared[key] = {name: value for (name, _), value in zip(columns, row, strict=True) if value is not ABSENT}
+        found.append(shared[key])
+    return found or None
 
 
 def within(leaves: NDArray[np.int64], field: Field) -> NDArray[np.int64]:

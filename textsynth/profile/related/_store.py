@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from textsynth.profile._profile import Profile
 from textsynth.profile.related._context import Context
 from textsynth.profile.related._keys import KeyMaker
 from textsynth.profile.related._relations import RelationFacts
-from textsynth.profile.related._sample import RelatedProfile, Table
+from textsynth.profile.related._sample import Carried, RelatedProfile, Table
 from textsynth.profile.splits import SPLITS, Rows
 
 FORMAT = 1
@@ -41,6 +42,7 @@ def save(profile: RelatedProfile, folder: Path) -> None:
                 "key": table.key,
                 "maker": table.maker.as_data() if table.maker else None,
                 "context": table.context.as_data() if table.context else None,
+                "carried": [asdict(each) for each in table.carried],
             }
         )
     data = {"format": FORMAT, "seed": profile.seed, "relations": [facts.as_data() for facts in profile.facts]}
@@ -86,4 +88,5 @@ def read_table(folder: Path, item: dict[str, Any], number: int, arrays: dict[str
         KeyMaker.of_data(item["maker"]) if item["maker"] else None,
         Profile.load(folder / item["folder"]),
         Context.of_data(item["context"], tree) if item["context"] else None,
+        tuple(Carried(**each) for each in item["carried"]),
     )

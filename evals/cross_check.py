@@ -38,6 +38,7 @@ SAME = {
 }
 OTHER = {
     "auc": "C2ST: mostlyai-qa learns from its embedding (quantiles, PCA of category names), ours from the columns",
+    "auc_embedding": "C2ST, both on its embedding: the same but for how rows fall into folds",
     "auc_real": "the same, holdout against train",
     "closest_share": "DCR share: mostlyai-qa in its embedding, the worst of seven column groups; ours Gower, all columns",
     "trends_report": "SDMetrics' quality report cuts numbers by each table's own range; ours, as ContingencySimilarity, by the real one",
@@ -54,15 +55,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_sets(folder, options.data, options.rows, options.seed)
-        ours = measure(folder)
         if not options.python:
-            print(json.dumps(ours, indent=1))
-            raise SystemExit("name the peers' environment with --python to compare")
+            raise SystemExit("name the Python of the peers' environment with --python")
         command = [options.python, str(Path(__file__).resolve()), "--peers", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the peers failed:\n{done.stderr[-2000:]}")
-    theirs = json.loads(done.stdout.splitlines()[-1])
+        if done.returncode:
+            raise SystemExit(f"the peers failed:\n{done.stderr[-2000:]}")
+        theirs = json.loads(done.stdout.splitlines()[-1])
+        ours = measure(folder)
     report(ours, theirs, options)
 
 
@@ -125,8 +125,20 @@ def measure(folder: Path) -> dict[str, dict[str, float | None]]:
         copied = table_copying(columns[name], columns["train"], columns["holdout"], kinds=kinds)
         row["closest_share"] = next(each.value for each in copied if each.name == "privacy.closest_share")
         row["trends_report"] = row["trends"]
+        row["auc_embedding"] = told_by_embedding(folder, name)
         found[name] = row
     return found
+
+
+def told_by_embedding(folder: Path, name: str) -> float:
+    """Return our C2ST AUC on the vectors that mostlyai-qa makes."""
+    import numpy as np
+
+    from textsynth.measure.detection import Features, tell_apart
+
+    made, known = (np.load(folder / f"{name}.{side}.npy").astype(np.float64) for side in ("made", "known"))
+    features = Features(("all",) * made.shape[1], np.zeros(made.shape[1], dtype=bool))
+    return tell_apart(made, known, features, explain=False).value
 
 
 def read_columns(path: Path) -> dict[str, list[Any]]:
@@ -196,11 +208,12 @@ def ask_peers(folder: Path) -> dict[str, Any]:
     frames = {name: pd.read_csv(folder / f"{name}.csv", dtype=types) for name in ("train", "holdout", *SETS)}
     found: dict[str, Any] = {"versions": {name: version(name) for name in ("mostlyai-qa", "sdmetrics", "pandas")}}
     for name in SETS:
-        found[name] = ask_mostlyai(frames, name) | ask_sdmetrics(frames["train"], frames[name])
+        found[name] = ask_mostlyai(frames, name, folder) | ask_sdmetrics(frames["train"], frames[name])
     return found
 
 
-def ask_mostlyai(frames: dict[str, Any], name: str) -> dict[str, float]:
+def ask_mostlyai(frames: dict[str, Any], name: str, folder: Path) -> dict[str, float]:
+    import numpy as np
     import pandas as pd
     from mostlyai.qa import _accuracy, _distances, _sampling, _similarity
 
@@ -216,11 +229,18 @@ def ask_mostlyai(frames: dict[str, Any], name: str) -> dict[str, float]:
     made, known, held = _sampling.prepare_data_for_embeddings(
         syn_tgt_data=frames[name].copy(), trn_tgt_data=frames["train"].copy(), hol_tgt_data=frames["holdout"].copy()
     )
+    np.save(folder / f"{name}.made.npy", made)
+    np.save(folder / f"{name}.known.npy", known)
     embedded = {"syn_embeds": made, "trn_embeds": known, "hol_embeds": held}
     of_real, of_synthetic = _similarity.calculate_discriminator_auc(**embedded)
     near = _distances.calculate_distances(**embedded)
     share = _distances.calculate_dcr_share(near["dcr_syn_trn"], near["dcr_syn_hol"])
-    return found | {"auc": float(of_synthetic), "auc_real": float(of_real), "closest_share": float(share)}
+    return found | {
+        "auc": float(of_synthetic),
+        "auc_embedding": float(of_synthetic),
+        "auc_real": float(of_real),
+        "closest_share": float(share),
+    }
 
 
 def ask_sdmetrics(real: Any, synthetic: Any) -> dict[str, float]:

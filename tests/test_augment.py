@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import textsynth as ts
-from textsynth.augment import augment, read_balance
-from textsynth.augment._balance import wanted_counts
+from textsynth.augmentation import augment, read_balance
+from textsynth.augmentation._balance import wanted_counts
 from textsynth.cli.augment import add, command
 from textsynth.errors import ExportError, LedgerError, RecipeError
 from textsynth.profile import fit

@@ -14,8 +14,8 @@ from datasets import Dataset
 from tests.conftest import PROGRAM, ROOT
 from textsynth.errors import RecipeError
 from textsynth.evaluate import Evaluation, Missing, evaluate
+from textsynth.measure.canaries import plant
 from textsynth.measure.measured import Gate, Measured
-from textsynth.measure.membership import plant
 from textsynth.text import words
 
 DATA = Path(__file__).parent / "data" / "evaluate"

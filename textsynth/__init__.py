@@ -8,10 +8,31 @@
 Importing this loads neither torch nor vllm nor datasets.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from textsynth.api import check, load_run, preview, run, stream, synthesize, validate
 from textsynth.errors import TextsynthError
 from textsynth.recipe import Recipe
 from textsynth.runs import Run
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "Run", "TextsynthError", "check", "load_run", "preview", "run", "stream", "synthesize", "validate"]
+__all__ = [
+    "Profile", "Recipe", "Run", "TextsynthError", "augment", "check", "evaluate", "fit", "load_run", "preview", "run",
+    "stream", "synthesize", "validate",
+]  # fmt: skip
+LATER = {"Profile": "profile", "augment": "augmentation", "evaluate": "evaluation", "fit": "profile"}
+"""Public names that load more, and the package each lies in."""
+
+if TYPE_CHECKING:
+    from textsynth.augmentation import augment
+    from textsynth.evaluation import evaluate
+    from textsynth.profile import Profile, fit
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in LATER:
+        raise AttributeError(f"module 'textsynth' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"textsynth.{LATER[name]}"), name)

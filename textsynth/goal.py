@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textsynth.filters.adherence import Adherence
 from textsynth.records import Record
 from textsynth.steer import Arms, Cells, Ended
 from textsynth.steer.cells import chance_distance, chance_spread
 from textsynth.steer.likeness import Reading, Reference
 from textsynth.steer.selection import eliminate, fourier, median_distance
+
+if TYPE_CHECKING:
+    from textsynth.filters.adherence import Adherence
 
 COMPARED = 1000
 """Most records, and most real texts, that are compared after a window; the differences beyond are below the noise."""

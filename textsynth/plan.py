@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textsynth.attributes import Attribute
-from textsynth.joint import Joint
 from textsynth.records import Draw
 from textsynth.seeds import SeedPool
 from textsynth.steer import OVERSAMPLE, Steering
+
+if TYPE_CHECKING:
+    from textsynth.joint import Joint
 
 
 class Plan:

@@ -26,6 +26,7 @@ from pydantic import (
 
 from textsynth import attributes, models
 from textsynth.attributes import Attribute
+from textsynth.edges import EdgeSpec
 from textsynth.errors import RecipeError, unknown
 from textsynth.records import Sampling
 from textsynth.registry import FIRST, pydantic_problems
@@ -216,6 +217,10 @@ class Recipe(Part):
     engine: dict[str, Any] = Field(default_factory=dict, description="options of the engine, passed through")
     limits: Limits = Limits()
     windows: Windows = Windows()
+    edge_cases: EdgeSpec | None = Field(
+        default=None,
+        description="for software tests: shares of valid boundary records and of records invalid in one way",
+    )
     export: ExportSpec | None = None
     seed: int = Field(default=0, ge=0, description="same seed, same plan")
     license: str = Field(default="", description="licence of the result, for the dataset card")

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textsynth import export, report
+from textsynth import edges, export, report
 from textsynth.assemble import Parts, assemble
 from textsynth.errors import LedgerError, TextsynthError
 from textsynth.ledger import Ledger, Totals
@@ -142,6 +142,13 @@ class Run:
         form = self.form(spec)
         return export.to_dataset(self.records(), form, self.parts.schema, spec.splits, seed=self.recipe.seed)
 
+    def edge_cases(self) -> dict[str, Dataset]:
+        """Return the datasets ``boundary`` and ``invalid`` that the recipe's ``edge_cases`` asks for; none if it does not."""
+        spec, schema = self.recipe.edge_cases, self.parts.schema
+        made = edges.edge_splits(spec, schema, list(self.records()), self.recipe.seed) if spec else {}
+        described = {"boundary": edges.boundary_schema, "invalid": lambda _: edges.invalid_schema()}
+        return {name: export.to_plain(rows, described[name](schema), name) for name, rows in made.items()}
+
     @property
     def rejected(self) -> Dataset:
         """Every dropped draw: index, reason, detail, score, culprit, attributes, record (JSON) and last raw text."""
@@ -166,6 +173,7 @@ class Run:
             ExportError: nothing was kept, the form does not fit, or a place cannot be written.
         """
         spec = spec or self.recipe.export or ExportSpec()
+        edge_cases = self.edge_cases()
         target = folder or ((self.recipe.folder / spec.folder).resolve() if spec.folder else None)
         if target is None and not spec.hub:
             target = self.folder / "dataset"
@@ -173,10 +181,10 @@ class Run:
         card = self.card(spec, {name: part.num_rows for name, part in found.items()})
         places = []
         if target is not None:
-            export.write(found, target, spec.files, card)
+            export.write(found, target, spec.files, card, edge_cases)
             places.append(str(target))
         if spec.hub:
-            export.push(found, spec.hub, card, private=spec.private)
+            export.push(found, spec.hub, card, private=spec.private, beside=edge_cases)
             places.append(f"https://huggingface.co/datasets/{spec.hub}")
         return places
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
@@ -39,7 +39,6 @@ from textsynth.errors import Problems
 from textsynth.export import Form
 from textsynth.filters import Filter
 from textsynth.filters import Setting as FilterSetting
-from textsynth.filters.adherence import Adherence
 from textsynth.goal import Goal
 from textsynth.methods import Method
 from textsynth.plan import Plan
@@ -48,6 +47,9 @@ from textsynth.records import Seed
 from textsynth.schema import Decoding, RecordSchema
 from textsynth.schema import load as load_schema
 from textsynth.seeds import SeedSpec
+
+if TYPE_CHECKING:
+    from textsynth.filters.adherence import Adherence
 
 __all__ = ["Parts", "assemble", "build_engine", "named"]
 
@@ -195,7 +197,7 @@ def fingerprint(
 ) -> dict[str, Any]:
     """Return what the data depends on, as plain data: a run folder takes only draws of one fingerprint."""
     data = recipe.as_data()
-    for harmless in ("records", "limits", "export", "license", "language", "name", "engine"):
+    for harmless in ("records", "limits", "export", "license", "language", "name", "engine", "edge_cases"):
         data.pop(harmless, None)
     roles = {text: load_prompt(recipe, text).sha256 for text in method.templates()}
     shown = {key: value for key, value in data.get("seeds", {}).items() if key in SHOWING}

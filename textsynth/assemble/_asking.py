@@ -84,7 +84,10 @@ def check_variables(recipe: Recipe, templates: Sequence[prompts.Prompt], names: 
         if name in standard
     ]
     known = {*standard, *recipe.variables, *names}
-    used = [*{item.name: item for item in templates}.values(), *(load_prompt(recipe, text) for text in method.templates())]
+    used = [
+        *{item.name: item for item in templates}.values(),
+        *(load_prompt(recipe, text) for text in method.templates()),
+    ]
     wrong += [
         f"prompt {item.name}: undefined variables: {', '.join(lost)}; defined: {', '.join(sorted(known))}"
         for item in used

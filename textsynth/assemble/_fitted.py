@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from textsynth.columns import columns
 from textsynth.errors import RecipeError, unknown
 from textsynth.filters import Filter
-from textsynth.filters.adherence import Adherence
 from textsynth.goal import Goal
-from textsynth.joint import Joint
-from textsynth.profile import Profile, data_hash, read_rows
-from textsynth.profile.text import derive
 from textsynth.recipe import Recipe
 from textsynth.records import Record, Seed
 from textsynth.seeds import SeedPool, SeedSpec
 from textsynth.steer import Arms, Cells, Steering
+
+if TYPE_CHECKING:
+    from textsynth.filters.adherence import Adherence
+    from textsynth.joint import Joint
+    from textsynth.profile import Profile
 
 DRAWN = 10_000
 """Rows drawn from the profile to know what shares are wanted."""
@@ -60,6 +60,9 @@ def load_fitted(recipe: Recipe) -> Fitted | None:
     spec = recipe.profile
     if spec is None:
         return None
+    from textsynth.joint import Joint
+    from textsynth.profile import Profile, data_hash, read_rows
+
     profile = Profile.load(recipe.folder / spec.folder)
     joint = Joint(profile, fixed=spec.fixed, weights=spec.weights, only=spec.only, seed=recipe.seed)
     lost = [unknown("profile.only", name, joint.names) for name in spec.only if name not in joint.names]
@@ -93,6 +96,9 @@ def nearest_folder(source: str, folder: Path) -> Path:
 
 def derived_rows(profile: Profile, train: Sequence[Record]) -> list[dict[str, Any]]:
     """Return what the profile derives from the texts of its train rows, one mapping per row."""
+    from textsynth.columns import columns
+    from textsynth.profile.text import derive
+
     texts = profile.text_fields
     found = derive(columns(train, texts), texts).columns
     found |= {f"{name}#cluster": numbers.tolist() for name, numbers in profile.assigned.items()}
@@ -133,7 +139,7 @@ def accepted(recipe: Recipe) -> int:
 
 def find_watch(filters: Mapping[str, Filter]) -> Adherence | None:
     """Return the filter that reads texts again, if the run has it."""
-    return next((each for each in filters.values() if isinstance(each, Adherence)), None)
+    return cast("Adherence | None", filters.get("adherence"))
 
 
 def make_goal(recipe: Recipe, fitted: Fitted | None, steering: Steering, filters: Mapping[str, Filter]) -> Goal | None:

@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
 def command(options: argparse.Namespace) -> int:
     """Augment a dataset; the same command goes on with a run that was interrupted."""
     from textsynth import api
-    from textsynth.augment import Augmentation, augment, read_balance
+    from textsynth.augmentation import Augmentation, augment, read_balance
     from textsynth.cli.commands import engine_output
     from textsynth.cli.progress import Live
 

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 
 from textsynth import api, models, prompts, registry
 from textsynth import recipe as recipes
-from textsynth.cli import DONE, LIMITED, show
+from textsynth.cli import DONE, LIMITED, augment, evaluate, fit, related, show
+from textsynth.cli import report as report_page
 from textsynth.cli.progress import Live
 from textsynth.errors import RecipeError, unknown
 from textsynth.export import write as write_dataset
@@ -356,5 +357,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "evaluate": evaluate.command,
     "augment": augment.command,
     "related": related.command,
-    "report": report.command,
+    "report": report_page.command,
 }

@@ -24,9 +24,11 @@ which reports and plots are drawn from::
       lengths     {"synthetic"|"real": {"edges": [words, ...], "share": [share, ...]}} (one entry fewer than edges)
       privacy     [{"name": str, "label": str, "value": float, "real": float|null, "low": float|null,
                     "high": float|null, "gate": {"low": float|null, "high": float|null}, "passed": bool|null}, ...]
-      bias        [{"attribute": str, "group": str, "real": share, "synthetic": share, "outcome_real": rate|null,
-                    "outcome_synthetic": rate|null}, ...]: share of each group, and how often it has the outcome
-      importances [{"feature": str, "importance": float}, ...]: by what a classifier told synthetic from real
+      bias        [{"attribute": str, "group": str, "real": share, "synthetic": share, "outcome": str,
+                    "outcome_real": rate|null, "outcome_synthetic": rate|null}, ...]: share of each group, and how often it
+                  has the outcome ("" without a label)
+      importances [{"of": str, "feature": str, "importance": float}, ...]: by what a classifier told synthetic from real;
+                  ``of`` is the name of the value; the importance is the fall of its AUC without the feature
       examples    [{"why": "nearest"|"typical", "field": str, "synthetic": str, "real": str, "similarity": float,
                     "copied": bool}, ...]: with the nearest real text; nearest first
 

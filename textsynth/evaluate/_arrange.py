@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from textsynth.evaluate._data import Data, Numbers, Row, Three
 from textsynth.evaluate._derived import derive, take_apart
 from textsynth.evaluate._embed import embed
 from textsynth.evaluate._steps import Options, Texts, dialogue_field
-from textsynth.measure.membership import Planted
+from textsynth.measure.canaries import Planted
 from textsynth.measure.table import KINDS
 
 Vectors = NDArray[np.float32]
@@ -73,7 +74,7 @@ def prepare(given: Three[Any], options: Options, *, text_fields: Sequence[str] |
     texts = _data.text_names(fields, text_fields)
     fields = tuple(_kind_of(each, options, texts) for each in fields)
     made = derive(fields, take_apart(real, fields, ()))
-    columns = rows.map(lambda some: take_apart(some, fields, made))
+    columns: Three[Mapping[str, Sequence[Any]]] = rows.map(lambda some: take_apart(some, fields, made))
     return Data(rows, (*fields, *(each for each, _ in made)), texts, columns, notes, held)
 
 
@@ -155,7 +156,7 @@ def arrange_texts(
 
     Args:
         model: embedding model for want of ``given`` vectors.
-        said: told which set's texts are being embedded, how many are done, of how many.
+        said: told which set's texts are being embedded, how many there are, how many are done.
     """
     if not data.texts:
         return None
@@ -174,7 +175,7 @@ def arrange_texts(
         compared=texts,
         audited=audited,
         every=filled.pair(written, _pick),
-        vectors=vectors and chosen.equal.pair(chosen.audited, np.searchsorted).pair(vectors, lambda at, some: some[at]),
+        vectors=vectors and chosen.audited.pair(chosen.equal, np.searchsorted).pair(vectors, lambda at, some: some[at]),
         audited_vectors=vectors,
         labels=labels,
         dialogues=_dialogues(data, chosen.equal),
@@ -199,9 +200,7 @@ def _vectors(
         return None
     found = []
     for name, rows, texts in zip(_SETS, chosen.audited, written, strict=True):
-        found.append(
-            embed(_pick(rows, texts), model, said=lambda done, name=name, rows=rows: said(name, done, len(rows)))
-        )  # type: ignore[misc]
+        found.append(embed(_pick(rows, texts), model, said=partial(said, name, len(rows))))
     return Three(*found)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from textsynth.columns import ABSENT, Field, columns, ordinary, to_seconds
+from textsynth.columns import Field, columns, ordinary, to_seconds
 from textsynth.text import count_words, strings
 
 _OPTIONS = 20  # values of a multiple choice that have a column of their own
@@ -44,7 +45,7 @@ def _derived(known: Field, values: Sequence[Any]) -> Iterator[tuple[Field, Calla
     elif known.kind == "options":
         yield _number(known, "length"), _length
         for option in known.values[:_OPTIONS]:
-            yield _category(known, f"has:{option}"), lambda value, option=option: option in _items(value)
+            yield _category(known, f"has:{option}"), partial(_has, option)
 
 
 def _number(known: Field, what: str) -> Field:
@@ -63,6 +64,10 @@ def _items(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _has(option: Any, value: Any) -> bool:
+    return option in _items(value)
+
+
 def _length(value: Any) -> int:
     return len(_items(value))
 
@@ -73,11 +78,8 @@ def _roles(value: Any, key: str) -> str:
 
 
 def _dates(values: Sequence[Any], form: str) -> list[Any]:
-    memo: dict[Any, Any] = {}
-    for value in values:
-        if value not in memo:
-            memo[value] = _seconds(value, form)
-    return [value if value is ABSENT else memo[value] for value in values]
+    memo = {value: _seconds(value, form) for value in {value for value in values if isinstance(value, str)}}
+    return [memo[value] if isinstance(value, str) else _seconds(value, form) for value in values]
 
 
 def _seconds(value: Any, form: str) -> Any:

@@ -141,7 +141,7 @@ def value_plots(values: Sequence[Measured]) -> dict[str, Any]:
         if name in by_name and any(by_name[name].detail["curves"].values()):
             found[plot] = by_name[name].detail["curves"]
     found["importances"] = [each for value in values for each in _importances(value)]
-    found["bias"] = [each for value in values for each in _groups(value)]
+    found["bias"] = _bias(by_name)
     return {name: plot for name, plot in found.items() if plot}
 
 
@@ -152,8 +152,29 @@ def _gauge(value: Measured) -> dict[str, Any]:
 
 
 def _importances(value: Measured) -> list[dict[str, Any]]:
-    return []
+    shown = value.detail.get("importances", ()) if value.name.startswith("fidelity.detection.") else ()
+    return [{"of": value.name, "feature": each["name"], "importance": each["fall"]} for each in shown]
 
 
-def _groups(value: Measured) -> list[dict[str, Any]]:
-    return []
+def _bias(values: Mapping[str, Measured]) -> list[dict[str, Any]]:
+    """Return the groups of each protected field, with the outcome that is rarest in real rows if there is a label."""
+    found = []
+    for name, value in values.items():
+        if not name.startswith("bias.representation."):
+            continue
+        attribute = name.removeprefix("bias.representation.")
+        parity = values.get(f"bias.parity.{attribute}")
+        rates = {each["group"]: each for each in parity.detail["groups"]} if parity else {}
+        outcomes = parity.detail["outcomes"] if parity else [""]
+        at = int(np.argmin(np.mean([each["real"] for each in rates.values()], axis=0))) if rates else 0
+        for each in value.detail["groups"]:
+            shown = {
+                "attribute": attribute,
+                "group": each["group"],
+                "real": each["real"],
+                "synthetic": each["synthetic"],
+            }
+            both = rates.get(each["group"])
+            outcome = {f"outcome_{side}": both[side][at] if both else None for side in ("real", "synthetic")}
+            found.append(shown | {"outcome": outcomes[at]} | outcome)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ from textsynth.evaluate._steps import (
     table_steps,
     text_steps,
 )
+from textsynth.measure.canaries import Planted
 from textsynth.measure.measured import Measured
-from textsynth.measure.membership import Planted
 
 Rows = Any
 """A list of records, a ``datasets.Dataset``, or a path or name that ``textsynth.tables`` reads."""
@@ -95,7 +96,7 @@ def evaluate(
         embeddings: name of the embedding model; ``None`` for no measures by embedding.
         vectors: embeddings of the texts instead, one row per row of ``synthetic``, ``real`` and ``holdout`` (keys),
             and of ``rejected`` if wanted on the map.
-        canaries: what ``textsynth.measure.membership.plant`` planted in the real rows, or its JSON file.
+        canaries: what ``textsynth.measure.canaries.plant`` planted in the real rows, or its JSON file.
         rejected: candidates that filters dropped, for the map.
         sample: most rows of each set that are compared.
         limit: most rows of each set that are read.
@@ -168,7 +169,7 @@ def not_measured(data: Data, tables: Tables | None, texts: Texts | None, options
         ("utility", "no label was named" if not options.label else ""),
         ("bias", "no protected field was named" if not options.protected else ""),
         ("canaries", "none were planted, or none were named" if options.canaries is None else ""),
-        ("bias by swapped attributes", "it needs texts written twice for the same attributes but one: textsynth.measure.bias.swap"),
+        ("bias by swapped attributes", "it needs texts written twice for the same attributes but one: textsynth.measure.counterfactual.swap"),
         ("privacy", "a holdout is needed: real rows that nothing was made from" if data.held is not None else ""),
     ]  # fmt: skip
     return [Missing(what, why) for what, why in found if why]
@@ -197,7 +198,7 @@ def _map_sets(
     filled = [written[row] for row in with_words(written)[: _plots.POINTS]]
     if not filled or model is None:
         return sets
-    return sets | {"rejected": (filled, embed(filled, model, said=lambda done: said("rejected", done, len(filled))))}
+    return sets | {"rejected": (filled, embed(filled, model, said=partial(said, "rejected", len(filled))))}
 
 
 def _draw(
@@ -239,7 +240,7 @@ class Work:
     values: list[Measured] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
 
-    def embedding(self, name: str, done: int, total: int) -> None:
+    def embedding(self, name: str, total: int, done: int) -> None:
         """Say how far the embedding of one set has come."""
         self.on_progress(Progress(f"embedding {name} texts", done, total, time.monotonic() - self.began))
 

@@ -14,12 +14,15 @@ from textsynth.evaluate import _diversity
 from textsynth.evaluate._data import Data, Numbers, Three
 from textsynth.measure import copying, membership, memory, structure, utility
 from textsynth.measure.bias import bias
+from textsynth.measure.canaries import Planted, echo
 from textsynth.measure.detection import detect, detect_texts
 from textsynth.measure.fidelity import accuracy
 from textsynth.measure.frechet import frechet
+from textsynth.measure.inference import inference
 from textsynth.measure.mauve import mauve
 from textsynth.measure.measured import Measured
 from textsynth.measure.neighbourhood import neighbourhood
+from textsynth.measure.similarity import similarity
 from textsynth.measure.table import Table
 from textsynth.text import count_words
 
@@ -50,7 +53,7 @@ class Options:
     label: str = ""
     protected: tuple[str, ...] = ()
     seed: int = 0
-    canaries: membership.Planted | None = None
+    canaries: Planted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ def table_steps(tables: Tables, options: Options, *, prefix: str) -> Iterator[St
     three, seed = tables.compared, options.seed
     sets = {"real": three.real, "holdout": three.holdout}
     yield Step("fields alone and together", lambda: accuracy(three.synthetic, **sets, seed=seed))
+    yield Step("shapes and pair trends", lambda: similarity(three.synthetic, **sets))
     yield Step("telling rows apart", lambda: detect(three.synthetic, **sets, seed=seed))
     if options.label in three.real.names and len(three.real.names) > 1:
         yield Step("training on rows", lambda: utility.utility(three.synthetic, label=options.label, **sets, seed=seed))
@@ -114,7 +118,7 @@ def table_steps(tables: Tables, options: Options, *, prefix: str) -> Iterator[St
     if len(kinds) >= COLUMNS:
         near = lambda: _named(copying.table_copying(*rows, kinds=kinds, seed=seed), prefix)  # noqa: E731
         yield audit("distance to the closest row", near)
-        yield audit("inference attacks", lambda: membership.inference(*rows, kinds=kinds, seed=seed))
+        yield audit("inference attacks", lambda: inference(*rows, kinds=kinds, seed=seed))
 
 
 def identical_rows(tables: Tables) -> Step:
@@ -169,12 +173,12 @@ def _audit_texts(texts: Texts, options: Options) -> Iterator[Step]:
     yield audit("memorised passages", lambda: memory.memorised(*texts.audited, seed=seed))
     yield audit("personal values", lambda: memory.replayed(*texts.audited))
     if planted := options.canaries:
-        yield audit("canaries", lambda: membership.echo(planted, texts.every.synthetic, seed=seed))
+        yield audit("canaries", lambda: echo(planted, texts.every.synthetic, seed=seed))
 
 
 def _utility(texts: Texts, seed: int) -> Sequence[Measured]:
     assert texts.labels is not None
-    vectors = texts.vectors or Three(None, None, None)
+    vectors = list(texts.vectors or [None] * 3)
     made, real, holdout = (
         utility.Labelled(some, labels, found)
         for some, labels, found in zip(texts.compared, texts.labels, vectors, strict=True)

@@ -6,7 +6,7 @@ own is a subclass of ``Form`` with one method, ``layout``. Nothing changes silen
 hold exactly is written as JSON text, and the dataset card lists those columns.
 """
 
-from textsynth.export._build import RowWriter, split_sizes, to_dataset
+from textsynth.export._build import RowWriter, split_sizes, to_dataset, to_plain
 from textsynth.export._card import Files, data_files, license_metadata, size_category
 from textsynth.export._disk import disk_errors, scratch_folder
 from textsynth.export._encode import Misfit, row_encoder
@@ -35,5 +35,6 @@ __all__ = [
     "split_sizes",
     "to_dataset",
     "to_features",
+    "to_plain",
     "write",
 ]

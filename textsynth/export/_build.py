@@ -24,7 +24,7 @@ from textsynth.records import Record
 from textsynth.schema import RecordSchema
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
 
 CHUNK = 1000
 """Rows in memory at a time."""
@@ -65,6 +65,16 @@ def to_dataset(
         deal(undealt, files, assign(split_sizes(splits, count), seed), columns)
         undealt.unlink()
         return DatasetDict({name: Dataset.from_file(str(file), split=name) for name, file in files.items()})
+
+
+def to_plain(rows: Sequence[Record], schema: RecordSchema, split: str) -> Dataset:
+    """Return rows as one dataset with a column per field; if some value does not fit its column, all are JSON text."""
+    from textsynth.export.records import Records
+
+    try:
+        return to_dataset(rows, Records(), schema, {split: 1.0}, 0)[split]
+    except ExportError:
+        return to_dataset(rows, Records(as_json=tuple(schema.properties)), schema, {split: 1.0}, 0)[split]
 
 
 def check_splits(splits: Mapping[str, float]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
 
 Files = Literal["arrow", "parquet", "jsonl"]
 TAG = "textsynth"
@@ -26,13 +26,20 @@ LICENSES = frozenset(
 SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
 
 
-def data_files(splits: Iterable[str], files: Files) -> list[dict[str, Any]]:
-    """Return the ``configs`` of a card: where ``datasets.load_dataset`` finds each split. Empty for Arrow files."""
+def data_files(splits: Iterable[str], files: Files, beside: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Return the ``configs`` of a card: where ``datasets.load_dataset`` finds each split. Empty for Arrow files.
+
+    Args:
+        beside: datasets with other columns, each a configuration of its own with one split of the same name.
+    """
     if files == "arrow":
         return []
     ending = ".jsonl" if files == "jsonl" else "-*.parquet"
-    paths = [{"split": split, "path": f"data/{split}{ending}"} for split in splits]
-    return [{"config_name": "default", "data_files": paths}]
+    names = {"default": list(splits)} | {name: [name] for name in beside}
+    return [
+        {"config_name": config, "data_files": [{"split": n, "path": f"data/{n}{ending}"} for n in parts]}
+        for config, parts in names.items()
+    ]
 
 
 def written_splits(dataset: DatasetDict) -> list[str]:
@@ -40,7 +47,7 @@ def written_splits(dataset: DatasetDict) -> list[str]:
     return [name for name, split in dataset.items() if len(split)] or list(dataset)
 
 
-def complete(card: str, dataset: DatasetDict, files: Files) -> str:
+def complete(card: str, dataset: DatasetDict, files: Files, beside: Mapping[str, Dataset] | None = None) -> str:
     """Return ``card`` with the metadata that loading depends on: files and features, so that nothing is guessed."""
     from datasets import DatasetInfo
     from datasets.info import DatasetInfosDict
@@ -50,12 +57,13 @@ def complete(card: str, dataset: DatasetDict, files: Files) -> str:
     names = written_splits(dataset)
     for key in ("configs", "dataset_info"):
         full.data.pop(key, None)
-    if configs := data_files(names, files):
+    if configs := data_files(names, files, beside or ()):
         full.data["configs"] = configs
     full.data["tags"] = list(dict.fromkeys([*(full.data.get("tags") or []), TAG]))
-    features = dataset[names[0]].features
-    if configs and survives_yaml(features):
-        DatasetInfosDict({"default": DatasetInfo(features=features)}).to_dataset_card_data(full.data)
+    features = {"default": dataset[names[0]].features} | {name: one.features for name, one in (beside or {}).items()}
+    if configs and all(map(survives_yaml, features.values())):
+        infos = {name: DatasetInfo(features=one, config_name=name) for name, one in features.items()}
+        DatasetInfosDict(infos).to_dataset_card_data(full.data)
     return str(full)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,24 @@ from textsynth.export._card import complete, survives_yaml, written_splits
 from textsynth.export._write import SHARD_BYTES, quiet
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
 
 DEFAULT_TOKEN = "HF_TOKEN"
 
 
-def push(dataset: DatasetDict, repo: str, card: str, *, private: bool = True, token_env: str = DEFAULT_TOKEN) -> str:
+def push(
+    dataset: DatasetDict,
+    repo: str,
+    card: str,
+    *,
+    private: bool = True,
+    token_env: str = DEFAULT_TOKEN,
+    beside: Mapping[str, Dataset] | None = None,
+) -> str:
     """Upload ``dataset`` as Parquet to ``repo`` (``owner/name``), with its card, and return the page's address.
 
     Args:
+        beside: datasets with other columns, each a configuration of its own.
         private: of a repository that does not exist yet. Private data is never sent to one that is public.
         token_env: the environment variable with the token; for ``HF_TOKEN`` a stored login (``hf auth login``) will do.
 
@@ -32,16 +41,20 @@ def push(dataset: DatasetDict, repo: str, card: str, *, private: bool = True, to
     from datasets import DatasetDict, config
     from huggingface_hub import DatasetCard, HfApi
 
-    refuse_confusing(dataset)
+    more = {name: DatasetDict({name: one}) for name, one in (beside or {}).items()}
+    for each in (dataset, *more.values()):
+        refuse_confusing(each)
     token = find_token(token_env)
     with hub_errors(repo, token_env), quiet():
         api = HfApi(endpoint=config.HF_ENDPOINT, token=token)
         refuse_public(api, repo, private=private)
         require_room(dataset)
         kept = DatasetDict({name: dataset[name] for name in written_splits(dataset)})
-        full = DatasetCard(complete(card, kept, "parquet"))
+        full = DatasetCard(complete(card, kept, "parquet", beside))
         full.validate()
-        kept.push_to_hub(repo, private=private, token=token, commit_message="Upload dataset with textsynth")
+        for config_name, part in {"default": kept, **more}.items():
+            message = "Upload dataset with textsynth"
+            part.push_to_hub(repo, config_name, private=private, token=token, commit_message=message)
         text = str(full).encode()
         api.upload_file(path_or_fileobj=text, path_in_repo="README.md", repo_id=repo, repo_type="dataset")
     return f"{api.endpoint}/datasets/{repo}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -22,7 +22,9 @@ SHARD_BYTES = 500_000_000
 """Size of a file in memory above which a split is written to several; the hub's own limit."""
 
 
-def write(dataset: DatasetDict, folder: Path, files: Files, card: str) -> Path:
+def write(
+    dataset: DatasetDict, folder: Path, files: Files, card: str, beside: Mapping[str, Dataset] | None = None
+) -> Path:
     """Write ``dataset`` and its card to ``folder``; an earlier export of ours there is replaced.
 
     Args:
@@ -30,6 +32,7 @@ def write(dataset: DatasetDict, folder: Path, files: Files, card: str) -> Path:
             ``datasets.load_dataset(folder)`` reads them; ``arrow`` is for ``datasets.load_from_disk(folder)``. A split
             without rows is left out of ``parquet`` and ``jsonl`` if another has some: datasets could not load it.
         card: Markdown, with or without metadata in front; files and features are added to it.
+        beside: datasets with other columns: ``load_dataset(folder, NAME)`` reads them, or ``load_from_disk``.
 
     Returns:
         The folder.
@@ -43,24 +46,25 @@ def write(dataset: DatasetDict, folder: Path, files: Files, card: str) -> Path:
         target = folder.resolve()
         refuse_foreign(target)
         with replacing(target) as fresh, quiet():
-            write_data(dataset, fresh, files)
-            (fresh / CARD).write_text(complete(card, dataset, files), encoding="utf-8", newline="\n")
+            write_data(dataset, fresh, files, beside or {})
+            (fresh / CARD).write_text(complete(card, dataset, files, beside), encoding="utf-8", newline="\n")
     return folder
 
 
-def write_data(dataset: DatasetDict, folder: Path, files: Files) -> None:
+def write_data(dataset: DatasetDict, folder: Path, files: Files, beside: Mapping[str, Dataset]) -> None:
     """Write the splits' files below ``folder``."""
     if files == "arrow":
-        dataset.save_to_disk(str(folder), num_shards={name: shards(split) for name, split in dataset.items()})
+        whole = type(dataset)({**dataset, **beside})
+        whole.save_to_disk(str(folder), num_shards={name: shards(split) for name, split in whole.items()})
         return
     (folder / "data").mkdir()
-    for name in written_splits(dataset):
+    for name, split in {**{name: dataset[name] for name in written_splits(dataset)}, **beside}.items():
         if files == "jsonl":
-            write_lines(dataset[name], folder / "data" / f"{name}.jsonl")
+            write_lines(split, folder / "data" / f"{name}.jsonl")
             continue
-        count = shards(dataset[name])
+        count = shards(split)
         for index in range(count):
-            part = dataset[name].shard(count, index, contiguous=True) if count > 1 else dataset[name]
+            part = split.shard(count, index, contiguous=True) if count > 1 else split
             # with content-defined chunks, the default, Arrow ends the whole process when the disk is full
             file = folder / "data" / f"{name}-{index:05d}-of-{count:05d}.parquet"
             part.to_parquet(str(file), use_content_defined_chunking=False)

@@ -334,6 +334,7 @@ def widest_gap(table: Floats) -> tuple[int, int, int]:
     shares = (table + 1) / (totals + 2)
     errors = shares * (1 - shares) / totals
     sure = shares[:, None] - shares[None, :] - 3 * np.sqrt(errors[:, None] + errors[None, :])
+    sure[np.arange(len(table)), np.arange(len(table))] = -np.inf
     top, bottom, outcome = np.unravel_index(int(sure.argmax()), sure.shape)
     return int(top), int(bottom), int(outcome)
 

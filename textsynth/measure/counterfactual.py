@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 SMALLEST = 30
 """Fewest pairs, or texts of a group."""
 RESAMPLES = 200
+_MOVED = 0.05  # of the mean text (embeddings have length 1): too little to matter
 _DRIFT = 0.2  # standard deviations: what Cohen (1988) calls a small effect
 
 
@@ -67,7 +68,10 @@ def swap(
         size=len(first),
         low=float(np.percentile(drawn, 2.5)),
         high=float(np.percentile(drawn, 97.5)),
-        gate=Gate(high=real + error, advice=f"leave {attribute} out of the prompt where the text need not show it")
+        gate=Gate(
+            high=max(_MOVED, real + error, *flipped),
+            advice=f"leave {attribute} out of the prompt where the text need not show it",
+        )
         if real is not None
         else None,
         meaning=told,

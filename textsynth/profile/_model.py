@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsynth.profile._layout import Part
+from textsynth.profile._zeros import Zeros
 from textsynth.profile.encoding import Codec, Codes
 from textsynth.profile.rare import LEAST
 from textsynth.profile.trees import Drawn, Trees
@@ -95,11 +96,13 @@ def information(table: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Codecs in the order of the columns, and the trees; no trees if there are no columns."""
+    """Codecs in the order of the columns, the trees over their codes (``None`` without columns), and what mends a draw."""
 
     codecs: dict[str, Codec]
     trees: Trees | None
     companions: tuple[Companion, ...] = ()
+    zeros: Zeros = Zeros(np.zeros((0, 2), dtype=np.int32), ())
+    shares: tuple[NDArray[np.float64], ...] = ()
 
     @classmethod
     def fit(
@@ -144,6 +147,10 @@ class Model:
         made = cls(codecs, None)
         tuning = made.encode(steer) if steer is not None else None
         codes = made.encode(columns)
+        shares = tuple(
+            np.bincount(codes[:, place], minlength=codec.card) / max(len(codes), 1)
+            for place, codec in enumerate(codecs.values())
+        )
         trees = Trees.fit(
             codes,
             [codec.card for codec in codecs.values()],
@@ -154,7 +161,7 @@ class Model:
             seed=seed,
             leaf=leaf,
         )
-        return cls(codecs, trees, find_companions(codes, codecs))
+        return cls(codecs, trees, find_companions(codes, codecs), Zeros.find(codes, codecs), shares)
 
     @property
     def names(self) -> list[str]:
@@ -172,10 +179,19 @@ class Model:
         return {name: codec.decode(codes[:, place], random) for place, (name, codec) in enumerate(self.codecs.items())}
 
     def draw(self, n: int, random: np.random.Generator, fixed: Codes | None) -> Drawn:
-        """Draw rows of codes; a code that no train row has (of a state never seen) is no code that can be drawn."""
+        """Draw rows of codes; those with a pair of values that never stand together are drawn again."""
         if self.trees is None:
             return Drawn(np.zeros((n, 0), dtype=np.int32), np.zeros((n, 0), dtype=np.bool_))
-        return self.trees.sample(n, random, fixed)
+        trees = self.trees
+        drawn = trees.sample(n, random, fixed)
+        self.zeros.mend(
+            drawn.codes,
+            fixed,
+            lambda rows: trees.sample(len(rows), random, None if fixed is None else fixed[rows]).codes,
+            self.shares,
+            random,
+        )
+        return drawn
 
     def as_data(self) -> dict[str, Any]:
         """Return the codecs as JSON values."""

@@ -219,7 +219,9 @@ class Profile:
                 continue
             for other in others:
                 if other in found:
-                    _follow(found[first], found[other], random)
+                    _take_states(found[first], found[other])
+                if other in found and "#trait:" not in other:  # a trait can be unknown of a text that is there
+                    _fill(found[first], found[other], random)
         for state in (each for each in self.fields if each.name.endswith("#object") and each.name in found):
             inner = [
                 f for f in self.fields if f.path[: len(state.path)] == state.path and f.name in found and f is not state
@@ -308,14 +310,19 @@ def _merge(
     return [{**weighted, **each} for weighted, each in zip(rows, given, strict=True)]
 
 
-def _follow(first: list[Any], other: list[Any], random: np.random.Generator) -> None:
-    """Give ``other`` the state of ``first``; where it should have a value and has none, that of another row."""
-    plain = [value for value in other if ordinary(value)]
+def _take_states(first: list[Any], other: list[Any]) -> None:
+    """Make ``other`` null, absent or empty wherever ``first`` is."""
     for row, value in enumerate(first):
         if not ordinary(value):
             other[row] = value
-        elif not ordinary(other[row]) and plain:
-            other[row] = plain[int(random.integers(len(plain)))]
+
+
+def _fill(first: list[Any], other: list[Any], random: np.random.Generator) -> None:
+    """Give ``other`` a value, that of another row, where ``first`` has one and it has none."""
+    lost = [row for row, (one, two) in enumerate(zip(first, other, strict=True)) if ordinary(one) and not ordinary(two)]
+    plain = [value for value in other if ordinary(value)] if lost else []
+    for row in lost if plain else ():
+        other[row] = plain[int(random.integers(len(plain)))]
 
 
 def _stay(state: list[Any], values: list[Any], random: np.random.Generator) -> None:

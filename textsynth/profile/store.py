@@ -23,6 +23,7 @@ from textsynth.profile._children import Child
 from textsynth.profile._layout import Layout, Part
 from textsynth.profile._model import Companion, Model
 from textsynth.profile._profile import Facts, Profile
+from textsynth.profile._zeros import Zeros
 from textsynth.profile.dependencies import Dependency, Order
 from textsynth.profile.encoding import Codec
 from textsynth.profile.rare import Rare
@@ -101,6 +102,7 @@ def as_data(profile: Profile) -> dict[str, Any]:
         "derived": [each.as_data() for each in profile.derived],
         "dependencies": [_dependency_data(each) for each in profile.dependencies],
         "orders": [asdict(each) for each in profile.orders],
+        "never_together": _never_data(profile.model),
         "rare": [asdict(each) for each in profile.rare],
         "traits": [each.as_data() for each in profile.traits],
         "joint": _joint_data(profile),
@@ -156,6 +158,12 @@ def _joint_data(profile: Profile) -> dict[str, Any]:
     return {"columns": names, "leaf": trees.leaf, "choice": [dict(each) for each in trees.choice]}
 
 
+def _never_data(model: Model) -> list[list[str]]:
+    """Return the pairs of values that no sample has, as ``column``, ``value``, ``column``, ``value``; wide columns by state."""
+    labels = [codec.labels() for codec in model.codecs.values()]
+    return [list(pair) for pair in model.zeros.pairs(model.names, labels)]
+
+
 def _part_data(part: Part) -> dict[str, Any]:
     return {key: value for key, value in asdict(part).items() if value not in (None, "")}
 
@@ -180,8 +188,11 @@ def _model_arrays(prefix: str, model: Model) -> dict[str, Any]:
     codecs = _bytes(model.as_data())
     trees = model.trees.as_arrays() if model.trees is not None else {}
     companions = [[each.column, each.by, each.rare] for each in model.companions]
-    found = {f"{prefix}/codecs": codecs, f"{prefix}/companions": _bytes(companions)}
+    zeros = {f"{prefix}/zeros{number}": table for number, table in enumerate(model.zeros.tables)}
+    found = zeros | {f"{prefix}/zeros": model.zeros.columns}
+    found |= {f"{prefix}/codecs": codecs, f"{prefix}/companions": _bytes(companions)}
     found |= {f"{prefix}/companion{number}": each.counts for number, each in enumerate(model.companions)}
+    found |= {f"{prefix}/shares{number}": shares for number, shares in enumerate(model.shares)}
     return found | {f"{prefix}/trees/{name}": array for name, array in trees.items()}
 
 
@@ -199,4 +210,7 @@ def _model(prefix: str, arrays: Mapping[str, Any]) -> Model:
         Companion(column, by, rare, arrays[f"{prefix}/companion{number}"])
         for number, (column, by, rare) in enumerate(shown)
     )
-    return Model(codecs, Trees.from_arrays(own) if own else None, companions)
+    pairs = arrays[f"{prefix}/zeros"]
+    shares = tuple(arrays[f"{prefix}/shares{number}"] for number in range(len(codecs)))
+    zeros = Zeros(pairs, tuple(arrays[f"{prefix}/zeros{number}"] for number in range(len(pairs))))
+    return Model(codecs, Trees.from_arrays(own) if own else None, companions, zeros, shares)

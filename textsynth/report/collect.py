@@ -15,7 +15,7 @@ from typing import Any
 from textsynth.errors import LedgerError
 from textsynth.ledger import FILE
 from textsynth.report.card import count_quotas
-from textsynth.report.wording import cut
+from textsynth.report.wording import cut, sentence
 
 NO_RUN = "There is no run behind this report, so no ledger to read it from."
 NO_EVALUATION = "Nothing was measured against real data. Give --real and --holdout, or --evaluation."
@@ -86,7 +86,7 @@ def why_not(name: str, evaluation: Mapping[str, Any] | None) -> str:
         "bias": "No shares of protected groups were recorded: name the fields with --protected.",
         "examples": "No texts with their nearest real ones were recorded.",
     }
-    said = [f"{row['what']}: {row['why']}" for row in evaluation.get("not_measured", ()) if name in row["what"].lower()]
+    said = [sentence(f"{row['what']}: {row['why']}") for row in evaluation.get("not_measured", ()) if name in row["what"].lower()]
     return " ".join([reasons[name], *said])
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from textsynth.columns import draw_pattern, find_pattern
-from textsynth.columns._patterns import pattern_size
+from textsynth.columns._patterns import pattern_size, widen
 
 ROOMY = 1e6
-"""A pattern with so many times more texts than there are rows gives fresh keys by chance."""
+"""A form with so many times more texts than keys follow it gives fresh keys by chance."""
 COUNTED = re.compile(r".*?(?P<number>\d+)", re.DOTALL)
+EITHER = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,14 @@ class KeyMaker:
         if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
             return cls(above(max(abs(value) for value in values), len(values)), whole=True)
         texts = [str(value) for value in values]
-        pattern = find_pattern(texts)
-        if pattern and pattern_size(pattern) >= ROOMY * len(texts):
-            return cls(0, pattern=pattern)
         numbers = [match["number"] for text in texts if (match := COUNTED.fullmatch(text))]
         heads = {text.removesuffix(number) for text, number in zip(texts, numbers, strict=False)}
         if len(numbers) == len(texts) and len(heads) == 1:
             widths = {len(number) for number in numbers}
             width = widths.pop() if len(widths) == 1 else 0
             return cls(above(max(map(int, numbers)), len(texts)), head=heads.pop(), width=width)
+        if pattern := find_pattern(texts):
+            return cls(0, pattern=roomy(pattern, texts))
         return cls(above(0, len(texts)), head=f"{table}-")
 
     def make(self, n: int, random: np.random.Generator) -> list[Any]:
@@ -67,6 +67,16 @@ class KeyMaker:
     def of_data(cls, data: Mapping[str, Any]) -> KeyMaker:
         """Return the maker that ``as_data`` made ``data`` of."""
         return cls(**data)
+
+
+def roomy(pattern: str, texts: Sequence[str]) -> str:
+    """Return the pattern, each of its forms longer by one character if it would soon give a key that is there already."""
+    forms = EITHER.split(pattern)
+    held = [sum(re.fullmatch(form, text) is not None for text in texts) for form in forms]
+    wide = [
+        form if pattern_size(form) >= ROOMY * count else widen(form) for form, count in zip(forms, held, strict=True)
+    ]
+    return "|".join(wide)
 
 
 def above(largest: int, rows: int) -> int:

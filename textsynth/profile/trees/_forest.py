@@ -95,13 +95,13 @@ class Forest:
             now = self.children.ravel()[2 * now + right]
             nodes[active] = now
             active = active[self.feature[now] >= 0]
-        return self.leaf[nodes]
+        return np.asarray(self.leaf[nodes])
 
     def draw(self, codes: Codes, random: np.random.Generator) -> Codes:
         """Draw this column for rows whose earlier columns are drawn, int32 (n,)."""
         leaves, card = self.locate(codes, random), self.histograms.shape[1]
         places = np.searchsorted(self.ends, leaves + random.random(len(leaves)), side="right")
-        return np.clip(places - leaves * card, 0, card - 1).astype(np.int32)
+        return np.asarray(np.clip(places - leaves * card, 0, card - 1), dtype=np.int32)
 
     def likelihood(self, codes: Codes, drawn: Codes, random: np.random.Generator) -> Floats:
         """Return the share of the code ``drawn`` in the leaf of each row, (n,)."""

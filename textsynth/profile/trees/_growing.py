@@ -75,8 +75,8 @@ class Tree:
     def count(self, codes: Codes, target: Codes, card: int) -> Floats:
         """Return the histogram of ``target`` in every node, (nodes, card)."""
         nodes = len(self.feature)
-        counts = np.bincount(self.locate(codes) * card + target, minlength=nodes * card)
-        counts = counts.reshape(nodes, card).astype(np.float64)
+        cells = np.bincount(self.locate(codes) * card + target, minlength=nodes * card)
+        counts: Floats = cells.reshape(nodes, card).astype(np.float64)
         for level in reversed(list(self.levels())[1:]):
             np.add.at(counts, self.parent[level], counts[level])
         return counts

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textsynth import export
-from textsynth.augment._balance import ClassCount
-from textsynth.augment._recipe import Source
+from textsynth.augmentation._balance import ClassCount
+from textsynth.augmentation._recipe import Source
 from textsynth.errors import ExportError
 from textsynth.markdown import code, table
 from textsynth.records import Record

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import xxhash
 
-from textsynth.augment._balance import ClassCount
+from textsynth.augmentation._balance import ClassCount
 from textsynth.columns import infer
 from textsynth.errors import RecipeError
 from textsynth.export import disk_errors

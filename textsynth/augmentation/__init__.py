@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from textsynth import api
-from textsynth.augment._balance import FEW, Balance, ClassCount, read_balance, wanted_counts
-from textsynth.augment._recipe import Check, Source, build, write_rows
-from textsynth.augment._result import Augmentation
+from textsynth.augmentation._balance import FEW, Balance, ClassCount, read_balance, wanted_counts
+from textsynth.augmentation._recipe import Check, Source, build, write_rows
+from textsynth.augmentation._result import Augmentation
 from textsynth.errors import RecipeError, unknown
 from textsynth.records import Record
 from textsynth.schema import observe

@@ -78,7 +78,7 @@ def complaints(data: Path) -> Dataset:
         for row in csv.DictReader(io.StringIO(text))
         if row["Consumer complaint narrative"].strip()
     ]
-    return Dataset("complaints", distinct(rows, "narrative"), 500, "narrative", {"label": "product"})
+    return Dataset("complaints", distinct(rows, "narrative"), 450, "narrative", {"label": "product"})
 
 
 def adult(data: Path) -> Dataset:
@@ -98,8 +98,8 @@ def distinct(rows: Sequence[Row], text: str) -> list[Row]:
 class Embedded:
     """Vectors of texts by the default model, kept in textsynth's cache folder so that a text is embedded once."""
 
-    def __init__(self) -> None:
-        self.file = models.cache_folder() / "evals" / "planted_vectors.npz"
+    def __init__(self, name: str) -> None:
+        self.file = models.cache_folder() / "evals" / f"{name}_vectors.npz"
         self.known: dict[str, Any] = {}
         if self.file.exists():
             kept = np.load(self.file)
@@ -131,6 +131,12 @@ class Result:
     def failed(self) -> list[str]:
         """The gates that do not hold."""
         return [name for name, gate in self.gates.items() if not gate["passed"]]
+
+    @property
+    def told(self) -> str:
+        """The gates that do not hold, with the values and the ends."""
+        shown = [(name, self.gates[name]) for name in self.failed]
+        return ", ".join(f"{name} {gate['value']:.4f} not in {gate['low']}..{gate['high']}" for name, gate in shown)
 
 
 def measure(data: Dataset, case: str, sets: Sequence[list[Row]], embedded: Embedded, **options: Any) -> Result:
@@ -252,11 +258,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
     makers: dict[str, Callable[[Path], Dataset]] = {"adult": adult, "banking77": banking, "complaints": complaints}
-    embedded, results = Embedded(), list[Result]()
+    results = list[Result]()
     for name, make in makers.items():
         if not name.startswith(options.only):
             continue
-        data = make(options.data)
+        data, embedded = make(options.data), Embedded(name)
         if options.null:
             results += null(data, options.splits, embedded)
             continue

@@ -51,7 +51,7 @@ class Task:
 TASKS = {
     "banking77": Task("banking77", "text", "category", ("category",), 7000, 96),
     "cfpb": Task(
-        "cfpb", "narrative", "product", ("product", "issue", "state", "response", "submitted", "tags"), 18_000, 160
+        "cfpb", "narrative", "product", ("product", "issue", "state", "response", "tags"), 18_000, 160
     ),
 }
 
@@ -63,7 +63,7 @@ def rows_of(task: Task, data: Path) -> list[dict[str, Any]]:
     lines = (data / "cfpb_complaints" / "complaints_sample.csv").read_text(encoding="utf-8").split("\n", 2)[2]
     names = {
         "product": "Product", "issue": "Issue", "state": "State", "response": "Company response to consumer",
-        "submitted": "Submitted via", "tags": "Tags",
+        "tags": "Tags",
     }  # fmt: skip
     found: dict[str, dict[str, Any]] = {}
     for row in csv.DictReader(lines.splitlines(keepends=True)):

@@ -36,6 +36,22 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "shared" / "data" / "cfpb_complaints" / "complaints_sample.csv"
 RESULTS = HERE / "results" / "text_measures.json"
 WORDS = 60
+COLUMNS = {
+    "fidelity.text.precision": "prec",
+    "fidelity.text.recall": "recall",
+    "fidelity.text.density": "density",
+    "fidelity.text.coverage": "cover",
+    "fidelity.text.frechet": "Frechet",
+    "fidelity.text.mauve": "MAUVE",
+    "fidelity.text.word_order": "order",
+    "privacy.closest_share": "closer",
+    "privacy.authenticity": "authent",
+    "privacy.nearer": "nearer",
+    "privacy.ngrams": "8-grams",
+    "privacy.passages": "13-grams",
+    "privacy.membership.nearest": "MIA near",
+    "privacy.membership.language_model": "MIA LM",
+}
 NEAR = 0.3
 
 
@@ -219,6 +235,21 @@ def show(row: dict, values: Sequence[Measured]) -> None:
         print(f"  {mark} {v.name:38} {_short(v.value):>8} real {_short(v.real):>8} {gate or ''}")
 
 
+def show_table(rows: Sequence[dict], names: Sequence[str]) -> None:
+    """Print the main measures of every set, mean of the splits; first what the holdout scores in its place."""
+    print(f"\n{'':24}" + "".join(f"{short:>9}" for short in COLUMNS.values()))
+    fresh = [row for row in rows if row["set"] == "fresh real"]
+    print(f"{'(holdout)':24}" + "".join(_mean(fresh, "real", name) for name in COLUMNS))
+    for name in names:
+        mine = [row for row in rows if row["set"] == name]
+        print(f"{name:24}" + "".join(_mean(mine, "values", column) for column in COLUMNS))
+
+
+def _mean(rows: Sequence[dict], part: str, name: str) -> str:
+    values = [row[part][name] for row in rows]
+    return f"{'' if None in values else format(np.mean(values), '.3f'):>9}"
+
+
 def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
@@ -235,6 +266,7 @@ def main() -> None:
     for seed in map(int, options.splits.split(",")):
         rows += run(groups, seed, vectors)
     names = list(dict.fromkeys(row["set"] for row in rows))
+    show_table(rows, names)
     print("\nset: splits in which it was flagged, and by what at least once")
     for name in names:
         mine = [row for row in rows if row["set"] == name]

@@ -7,7 +7,9 @@ from random import Random
 from typing import Any
 
 CURRENCY = {"Germany": "EUR", "France": "EUR", "Sweden": "SEK", "Norway": "NOK"}
-WORDS = "the parcel came late and box was open but I like product very much so thanks for quick help with return".split()
+WORDS = (
+    "the parcel came late and box was open but I like product very much so thanks for quick help with return".split()
+)
 RARE_NAME = "Zebulon Quarkmeister"
 RARE_CITY = "Xyzzyburg"
 RARE_TAG = "handwritten-dedication"

@@ -48,7 +48,10 @@ def kind_of(values: list[Any], name: str = "x") -> Field:
         ([f"2024-0{1 + n % 9}-1{n % 10}" for n in range(60)], "datetime"),
         ([["a", "b"], ["c"], []] * 20, "options"),
         ([[{"sku": f"s{n}", "n": n}] for n in range(60)], "list"),
-        ([[{"role": "user", "content": f"Say {n} again"}, {"role": "bot", "content": "No way"}] for n in range(60)], "dialogue"),
+        (
+            [[{"role": "user", "content": f"Say {n} again"}, {"role": "bot", "content": "No way"}] for n in range(60)],
+            "dialogue",
+        ),
         ([f"This is the sentence number {n}." for n in range(60)], "text"),
         ([f"Anna Name{n}" for n in range(60)], "text"),
     ],
@@ -63,6 +66,9 @@ def test_facts_of_kinds() -> None:
     assert kind_of([0.25, 1.5, 3.0] * 20).scale == 2
     day = kind_of(["31/12/2023", "01/02/2024", "15/02/2024"] * 20)
     assert (day.kind, day.format, day.granularity) == ("datetime", "%d/%m/%Y", "day")
+    compact = kind_of([20240131, 20231224, 19990101] * 20)
+    assert (compact.kind, compact.format, compact.type) == ("datetime", "%Y%m%d", "integer")
+    assert kind_of([20241399 + n for n in range(60)]).kind != "datetime"
     assert kind_of([f"2024-0{m}-01" for m in (1, 2, 5, 7)] * 20).granularity == "month"
     assert kind_of([f"2024-01-01T10:{m:02d}:00Z" for m in range(60)]).granularity == "minute"
     assert kind_of([datetime(2024, 1, 1, 5, m) for m in range(60)]).type == "datetime"
@@ -124,7 +130,12 @@ def test_nested_objects_have_paths_and_a_state_only_where_it_varies() -> None:
 def test_dialogues_under_other_names_and_what_is_left_out() -> None:
     turns = [{"speaker": s, "utterance": f"I say {s} now", "frames": [1]} for s in ("USER", "SYSTEM")]
     field = kind_of([turns] * 60)
-    assert (field.kind, field.roles, field.role_key, field.content_key) == ("dialogue", ("USER", "SYSTEM"), "speaker", "utterance")
+    assert (field.kind, field.roles, field.role_key, field.content_key) == (
+        "dialogue",
+        ("USER", "SYSTEM"),
+        "speaker",
+        "utterance",
+    )
     assert field.left_out == ("frames",)
 
 
@@ -165,7 +176,10 @@ def test_any_records_come_back(rows: list[dict[str, Any]]) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 99999), min_size=30, max_size=60, unique=True), st.sampled_from(["AB-{}", "{}/x", "q{:05d}"]))
+@given(
+    st.lists(st.integers(0, 99999), min_size=30, max_size=60, unique=True),
+    st.sampled_from(["AB-{}", "{}/x", "q{:05d}"]),
+)
 def test_patterns_fit_and_give_fresh_texts(numbers: list[int], form: str) -> None:
     texts = [form.format(number) for number in numbers]
     pattern = find_pattern(texts)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError, field_validator
 from textsynth.edges import (
     Edge,
     EdgeSpec,
+    as_text,
     boundary,
     boundary_schema,
     edge_splits,
@@ -23,6 +24,7 @@ from textsynth.edges import (
     invalid_schema,
     ways,
 )
+from textsynth.errors import ExportError
 from textsynth.export import to_dataset
 from textsynth.export.records import Records
 from textsynth.schema import RecordSchema
@@ -296,6 +298,20 @@ def test_splits_become_datasets(tmp_path: Any) -> None:
     for row in back["invalid"]:
         problems = SCHEMA.problems(json.loads(row["record"]))
         assert [KEYWORDS[row["edge_case"]]] == [problem.keyword for problem in problems]
+
+
+def test_records_that_no_columns_hold_go_as_text() -> None:
+    schema = RecordSchema({"type": "object", "properties": {"name": {"type": "string"}}})
+    records = [{"name": "a", "undeclared": [1, "x", {"deep": None}]}] * 6
+    rows = edge_splits(EdgeSpec(boundary=1.0), schema, records, 0)["boundary"]
+    with pytest.raises(ExportError, match="undeclared"):
+        to_dataset(rows, Records(), boundary_schema(schema), {"boundary": 1.0}, 0)
+    texts = as_text(rows, schema)
+    assert to_dataset(texts, Records(), invalid_schema(), {"boundary": 1.0}, 0)["boundary"].num_rows == 6
+    assert [
+        {**json.loads(text["record"]), "edge_case": row["edge_case"]} for text, row in zip(texts, rows, strict=True)
+    ] == rows
+    assert {text["edge_case"] for text in texts} <= set(ways(schema, records).boundary)
 
 
 def test_a_field_called_edge_case_keeps_its_place() -> None:

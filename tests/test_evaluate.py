@@ -84,8 +84,12 @@ def test_the_verdict_comes_first_and_says_what_to_do():
     ]
     found = Evaluation(values=(good, bad, open_one), sizes={})
     assert not found.passed and found.failed == [bad]
-    assert found.verdict[0] == "Not good enough: 1 of 2 gates fail."
-    assert found.verdict[-1] == "privacy.b is 0.7 (real data: 0.5). 70 % are near. use more seeds."
+    assert found.verdict == [
+        "Not good enough: 1 of 2 gates fail.",
+        "Fidelity: 1 of 1 gates hold.",
+        "Privacy: 0 of 1 gates hold; not b 0.7 (real data 0.5) (alarms: that they hold is no proof of privacy).",
+        "Use more seeds (b).",
+    ]
     nothing = Evaluation(values=(open_one,), sizes={}, missing=(Missing("texts", "none"),))
     assert not nothing.passed and "texts: none" in nothing.verdict[0]
 

@@ -190,6 +190,23 @@ def test_a_verdict_comes_first_and_says_what_to_do(files):
     assert "wanted at most 0.010, real data 0.002" in text
 
 
+def test_the_bias_table_says_shares_and_their_differences_in_points():
+    section = layout.bias("bias", "Bias", EVALUATION["plots"]["bias"])
+    assert section.grids[0].rows[0] == ("sex = Female", "33.1 %", "31.9 %", "−1.2")
+    assert section.grids[1].rows[0] == ("sex = Female", "10.9 %", "12.1 %", "+1.2")
+    assert section.grids[1].caption == "Share of the group with the outcome >50K"
+    assert len(layout.bias("bias", "Bias", [{"attribute": "sex", "group": "Male", "real": 1.0}]).grids) == 1
+    assert layout.compared(None, 0.5) == (wording.NONE, "50.0 %", wording.NONE)
+
+
+def test_each_classifier_has_its_importances():
+    section = layout.importances("importances", "", EVALUATION["plots"]["importances"])
+    assert [panel.title for panel in section.panels] == [
+        "Importance by feature (detection, table)",
+        "Importance by feature (detection, text)",
+    ]
+
+
 def test_the_verdict_is_good_when_every_check_holds(evaluation):
     for row in evaluation["values"]:
         row["passed"] = None if row["passed"] is None else True
@@ -274,7 +291,7 @@ def test_what_a_model_or_a_user_writes_stays_text(run, evaluation, tmp_path):
     assert "مرحبا" in found.text and "漢字" in found.text
     assert len(text) < 500_000
     assert max(map(len, re.findall(r"[^<>]+", text[text.index("<body>") :]))) < 2500
-    assert len(numbers["sections"]["examples"][0]["real"]) <= 50_000
+    assert len(numbers["sections"]["examples"][0]["real"]) == 2000
 
 
 @pytest.mark.parametrize(
@@ -333,8 +350,17 @@ def test_the_command_writes_into_the_runs_folder(folder, tmp_path, capsys):
     numbers = json.loads((folder / "report.json").read_text())
     assert numbers["run"]["records"] == 60
     assert len(numbers["values"]) == len(EVALUATION["values"])
-    assert cli.command(options("--evaluation", saved)) == 0
-    assert (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize("records", [60, 59])
+def test_an_evaluation_in_the_runs_folder_is_used_if_it_is_of_these_records(folder, run, records, capsys):
+    sizes = EVALUATION["sizes"] | {"synthetic": records}
+    (folder / "evaluation.json").write_text(json.dumps(EVALUATION | {"sizes": sizes}))
+    found = cli.measured_before(run)
+    (folder / "evaluation.json").unlink()
+    assert (found is not None) == (records == 60)
+    assert ("of other records" in capsys.readouterr().err) == (records != 60)
+    assert cli.measured_before(run) is None
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ def test_rows_without_a_key_are_units_of_their_own() -> None:
 
 
 def test_near_duplicates_stay_together() -> None:
-    rows = [{"text": f"Number {n} is about {n * 7} apples and {n * 13} pears in a big basket of wood"} for n in range(300)]
+    rows = [
+        {"text": f"Number {n} is about {n * 7} apples and {n * 13} pears in a big basket of wood"} for n in range(300)
+    ]
     base = "the quick brown fox jumps over the lazy dog and runs far away into the deep dark forest to sleep"
     rows[10]["text"], rows[200]["text"], rows[299]["text"] = base, base + " now", base.upper()
     units = find_units(rows)

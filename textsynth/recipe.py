@@ -196,10 +196,10 @@ class Recipe(Part):
     prompt: str = Field(default="", description="a template of the library, a file, or the text itself")
     variables: dict[str, Any] = Field(default_factory=dict, description="further variables of the template")
     seeds: SeedSpec | None = None
-    profile: Annotated[ProfileSpec, BeforeValidator(read_folder)] | None = Field(
+    profile: Annotated[ProfileSpec | None, BeforeValidator(read_folder)] = Field(
         default=None, description="folder of textsynth fit: attributes are drawn from it, jointly"
     )
-    steer: Annotated[SteerSpec, BeforeValidator(read_switch)] | None = Field(
+    steer: Annotated[SteerSpec | None, BeforeValidator(read_switch)] = Field(
         default=SteerSpec(), description="false: draw from the profile whatever was kept so far"
     )
     attributes: dict[str, AnyAttribute] = Field(

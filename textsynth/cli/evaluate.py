@@ -40,6 +40,7 @@ def add(commands: Any) -> None:
     one.add_argument("--embeddings", default="default", metavar="NAME", help="embedding model, or none")
     one.add_argument("--canaries", type=Path, metavar="FILE", help="JSON of what was planted in the real rows")
     one.add_argument("--rejected", metavar="DATA", help="rows that filters dropped, for the map")
+    one.add_argument("--groups", default="", metavar="A,B", help="only fidelity, utility, diversity, privacy or bias")
     one.add_argument("--seed", type=int, default=0, metavar="N")
     one.add_argument("--sample", type=int, default=100_000, metavar="N", help="most rows of each set compared")
     one.add_argument("--limit", type=int, metavar="N", help="most rows of each set read")
@@ -49,7 +50,7 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Evaluate, show the verdict, the values and what was not measured."""
-    from textsynth.evaluate import evaluate
+    from textsynth.evaluate import GROUPS, evaluate
 
     check(options)
     with Steps(as_json=options.json) as steps:
@@ -63,6 +64,7 @@ def command(options: argparse.Namespace) -> int:
             embeddings=None if options.embeddings == "none" else options.embeddings,
             canaries=options.canaries,
             rejected=options.rejected,
+            groups=split(options.groups) or GROUPS,
             seed=options.seed,
             sample=options.sample,
             limit=options.limit,
@@ -126,31 +128,41 @@ def show(found: Evaluation, place: Path | None) -> None:
     """Show the verdict, then every value, then what was not measured and the notes."""
     from rich.markup import escape
 
-    from textsynth.cli.show import grid, note, out
+    from textsynth.cli.show import note, out
 
     first, *rest = found.verdict
     out.print(f"[bold {'green' if found.passed else 'red'}]{escape(first)}[/]")
     for line in rest:
         out.print(f"  {escape(line)}")
-    right = ("value", "real", "95 %")
-    table = grid("\nMeasured", "group", "measure", *right, "gate", "what it says", right=right)
     group = ""
     for value in found.values:
-        name = value.name.partition(".")[2].replace("_", " ")
-        table.add_row(
-            "" if value.group == group else value.group, name, number(value.value), number(value.real), interval(value),
-            gate(value), escape(value.meaning),
-        )  # fmt: skip
-        group = value.group
-    out.print(table)
+        if value.group != group:
+            group = value.group
+            out.print(f"\n[bold]{group:<28}[/][dim]{'value':>8} {'real':>8}   {'95 %':<15} gate[/]")
+        show_value(value)
     if found.missing:
         out.print("\n[bold]Not measured[/]")
-        for missing in found.missing:
-            out.print(f"  {escape(missing.what)}: {escape(missing.why)}", style="dim")
+    for missing in found.missing:
+        out.print(f"  {escape(missing.what)}: {escape(missing.why)}", style="dim")
     for line in found.notes:
         note(line)
     if place is not None:
         note(f"written: {place}")
+
+
+def show_value(value: Measured) -> None:
+    """Show the numbers of one value, and what it says under them."""
+    import textwrap
+
+    from rich.markup import escape
+
+    from textsynth.cli.show import out
+    from textsynth.evaluate import spoken
+
+    numbers = f"{number(value.value):>8} {number(value.real):>8}   {interval(value):<15}"
+    out.print(f"{escape(spoken(value.name)):<28}{numbers} {gate(value)}")
+    for line in textwrap.wrap(value.meaning, max(40, out.width - 2)):
+        out.print(f"  {escape(line)}", style="dim")
 
 
 def number(value: float | None) -> str:

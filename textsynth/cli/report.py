@@ -27,7 +27,12 @@ def add(commands: Any) -> None:
         "beside it.",
     )
     one.add_argument("run", type=Path, nargs="?", metavar="RUN", help="run folder")
-    one.add_argument("--evaluation", type=Path, metavar="FILE", help="what textsynth evaluate --to wrote")
+    one.add_argument(
+        "--evaluation",
+        type=Path,
+        metavar="FILE",
+        help="what textsynth evaluate --to wrote (default: the one in the run's folder, if it is of these records)",
+    )
     one.add_argument("--real", metavar="DATA", help="measure the run against these rows, which it was made from")
     one.add_argument("--holdout", metavar="DATA", help="and against these real rows, which nothing was made from")
     one.add_argument("--label", default="", metavar="FIELD", help="field that a classifier is trained to predict")
@@ -47,8 +52,8 @@ def command(options: argparse.Namespace) -> int:
     evaluation = read(options.evaluation) if options.evaluation else None
     run = Run(options.run) if options.run else None
     try:
-        if run is not None and options.real:
-            evaluation = measure(run, options)
+        if run is not None and evaluation is None:
+            evaluation = measure(run, options) if options.real else measured_before(run)
         for place in page.write(target, run=run, evaluation=evaluation):
             note(f"written: {place}")
     finally:
@@ -97,8 +102,8 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure a run's records against real ones, showing each step."""
-    from textsynth.cli.evaluate import Steps, split
+    """Measure a run's records against real ones, showing each step; what came of it is kept in the run's folder."""
+    from textsynth.cli.evaluate import FILE, Steps, split
     from textsynth.evaluate import evaluate
 
     with Steps(as_json=False) as steps:
@@ -111,7 +116,21 @@ def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
             rejected=rejected(run) or None,
             on_progress=steps.update,
         )
+    found.save(run.folder / FILE)
     return found.as_data()
+
+
+def measured_before(run: Run) -> dict[str, Any] | None:
+    """Return the evaluation in the run's folder, if there is one and it is of all the records there are now."""
+    from textsynth.cli.evaluate import FILE
+    from textsynth.cli.show import note
+
+    file = run.folder / FILE
+    found = read(file) if file.is_file() else None
+    if found is None or found["sizes"].get("synthetic") == run.accepted:
+        return found
+    note(f"{file} is of other records than the run holds now: left out; --real DATA measures anew")
+    return None
 
 
 def rejected(run: Run) -> list[dict[str, Any]]:

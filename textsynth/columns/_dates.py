@@ -10,6 +10,8 @@ from typing import Any
 from textsynth.columns._field import Field, Granularity
 
 _EPOCH = datetime(1970, 1, 1)
+COMPACT = "%Y%m%d"
+"""Also of whole numbers: 20240131."""
 FORMATS = (
     "%Y-%m-%d",
     "%Y-%m-%dT%H:%M:%S",
@@ -38,10 +40,12 @@ FORMATS = (
     "%b %d, %Y",
     "%B %d, %Y",
     "%Y-%m",
+    COMPACT,
     "%a %b %d %H:%M:%S %Y",
 )
 ISO = "iso"
-_LOOKS = re.compile(r"\s*(\d{1,4}[-/. ]|[A-Z][a-z]{2,8},? \w)")
+_LOOKS = re.compile(r"\s*(\d{1,4}[-/. ]|[A-Z][a-z]{2,8},? \w|(19|20)\d{6}$)")
+_DIGITS = re.compile(r"(19|20)\d{6}")
 _OFFSET = re.compile(r"[+-]\d\d:?\d\d$")
 
 
@@ -71,7 +75,7 @@ def _reads(text: str, form: str) -> bool:
 def parse(text: str, form: str) -> datetime:
     """Return a text as a time without zone (an offset is converted to UTC). Raise ``ValueError`` if it is none."""
     text = text.strip()
-    if form == "%Y-%m-%d" and len(text) != 10:
+    if (form == "%Y-%m-%d" and len(text) != 10) or (form == COMPACT and not _DIGITS.fullmatch(text)):
         raise ValueError(text)
     if form != ISO:
         return datetime.strptime(text, form)
@@ -86,7 +90,7 @@ def to_seconds(value: Any, form: str) -> float:
     elif isinstance(value, date):
         value = datetime(value.year, value.month, value.day)
     else:
-        value = parse(value, form)
+        value = parse(str(value), form)
     return float((value - _EPOCH) / timedelta(seconds=1))
 
 
@@ -98,6 +102,8 @@ def from_seconds(seconds: float, field: Field) -> Any:
         return found.date()
     if field.type == "datetime":
         return found
+    if field.type == "integer":
+        return int(found.strftime(field.format))
     return found.isoformat() + "+00:00" if field.format == ISO else found.strftime(field.format)
 
 

@@ -178,6 +178,8 @@ def _number(base: Field, filled: Sequence[Any]) -> Field:
         return replace(base, kind="constant", values=(filled[0],))
     low, high = float(min(counts)), float(max(counts))
     whole = all(float(value).is_integer() for value in counts)
+    if base.type == "integer" and low > 1e7 and high < 1e8 and (form := parse_format([str(v) for v in counts])):
+        return _datetime(base, [to_seconds(str(value), form) for value in counts], len(counts), form)
     base = replace(base, low=low, high=high)
     if whole and base.type == "integer" and _counts_or_names(base, counts, len(filled)):
         sequential = high - low + 1 <= 1.5 * len(counts)
@@ -235,7 +237,7 @@ def _words(base: Field, counts: Counter[str], n: int) -> Field:
     pattern = find_pattern(list(counts)) if words < 2 else ""
     if len(counts) >= UNIQUE * n and pattern:
         return replace(base, kind="id", pattern=pattern)
-    if (once > ONCE and repeated < 0.5 and (words >= 1.5 or len(counts) > n / 2)) or _long(counts):
+    if (once > ONCE and repeated < 0.5 and (words >= 1.5 or (len(counts) > n / 2 and not pattern))) or _long(counts):
         return replace(base, kind="text")
     return replace(base, kind="categorical", values=by_count(counts), pattern=pattern if len(counts) > 50 else "")
 
@@ -269,12 +271,17 @@ def _dialogue(base: Field, filled: Sequence[Any], items: Sequence[Mapping[str, A
     role, content = (next((k for k in names if k in keys), "") for names in (ROLE_KEYS, CONTENT_KEYS))
     if not role or not content or role == content:
         return None
-    roles = [item.get(role) for item in items]
-    texts = [item.get(content) for item in items]
+    roles: list[Any] = [item.get(role) for item in items]
+    texts: list[Any] = [item.get(content) for item in items]
     if not all(isinstance(v, str) for v in (*roles, *texts)) or len(set(roles)) > 10:
         return None
     if len(set(roles)) > len(items) / 3 or sum(" " in text for text in texts) < len(texts) / 3:
         return None
     rest = tuple(key for key in keys if key not in {role, content})
-    facts: dict[str, Any] = {"roles": tuple(dict.fromkeys(roles)), "role_key": role, "content_key": content, "left_out": rest}
+    facts: dict[str, Any] = {
+        "roles": tuple(dict.fromkeys(roles)),
+        "role_key": role,
+        "content_key": content,
+        "left_out": rest,
+    }
     return replace(base, kind="dialogue", distinct=len(filled), **facts)

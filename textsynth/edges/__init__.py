@@ -7,12 +7,13 @@ splits that a recipe's ``edge_cases`` asks for.
 
 from textsynth.edges._edge import Edge, EdgeSpec, Ways
 from textsynth.edges._make import boundary, invalid, ways
-from textsynth.edges._splits import boundary_schema, edge_splits, invalid_schema
+from textsynth.edges._splits import as_text, boundary_schema, edge_splits, invalid_schema
 
 __all__ = [
     "Edge",
     "EdgeSpec",
     "Ways",
+    "as_text",
     "boundary",
     "boundary_schema",
     "edge_splits",

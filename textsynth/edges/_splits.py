@@ -38,6 +38,16 @@ def edge_splits(spec: EdgeSpec, schema: RecordSchema, records: Sequence[Record],
     return {name: rows for name, rows in made.items() if rows}
 
 
+def as_text(rows: Sequence[Record], schema: RecordSchema) -> list[Record]:
+    """Return rows of the split ``boundary`` in the form of ``invalid``: for records that no columns can hold."""
+    name, made = case_column(schema), []
+    for row in rows:
+        way, _, field = row[name].partition(": ")
+        record = {key: value for key, value in row.items() if key != name}
+        made.append({"record": json.dumps(record, ensure_ascii=False), CASE: way, "field": field})
+    return made
+
+
 def split_counts(spec: EdgeSpec, records: int) -> dict[str, int]:
     """Return how many cases of each kind the shares are of so many records.
 

@@ -57,7 +57,7 @@ class Evaluation:
 
     @property
     def verdict(self) -> list[str]:
-        """Sentences: a summary, then what is good enough by group, then what is not and what to do."""
+        """Sentences: a summary, then each group with what is not good enough in it, then what to do."""
         judged = [value for value in self.values if value.passed is not None]
         if not judged:
             return ["Nothing could be judged: " + "; ".join(f"{m.what}: {m.why}" for m in self.missing) + "."]
@@ -67,7 +67,7 @@ class Evaluation:
             if not failed
             else f"Not good enough: {len(failed)} of {len(judged)} gates fail."
         )
-        return [first, *_groups(judged), *(_advice(value) for value in failed)]
+        return [first, *_groups(judged), *_advice(failed)]
 
     def value(self, name: str) -> Measured | None:
         """Return the measured value of this name, if there is one."""
@@ -127,21 +127,36 @@ class Evaluation:
 
 
 def _groups(judged: Sequence[Measured]) -> list[str]:
-    """Say of each group how many of its gates hold."""
+    """Say of each group how many of its gates hold, and which do not."""
     lines = []
     for group in GROUPS:
         mine = [value for value in judged if value.group == group]
-        held = sum(value.passed is True for value in mine)
+        failed = [_short(value) for value in mine if value.passed is False]
         if mine:
-            lines.append(f"{group.capitalize()}: {held} of {len(mine)} gates hold.")
+            line = f"{group.capitalize()}: {len(mine) - len(failed)} of {len(mine)} gates hold"
+            line += f"; not {', '.join(failed)}" if failed else ""
+            lines.append(line + (" (alarms: that they hold is no proof of privacy)." if group == "privacy" else "."))
     return lines
 
 
-def _advice(value: Measured) -> str:
-    shown = f"{value.name} is {value.value:.3g}" + (f" (real data: {value.real:.3g})" if value.real is not None else "")
-    advice = value.gate.advice.strip() if value.gate else ""
-    parts = (shown, value.meaning.strip(), advice)
-    return " ".join(part if part[-1] in ".!?" else part + "." for part in parts if part)
+def _short(value: Measured) -> str:
+    shown = f"{spoken(value.name)} {value.value:.3g}"
+    return shown + (f" (real data {value.real:.3g})" if value.real is not None else "")
+
+
+def _advice(failed: Sequence[Measured]) -> list[str]:
+    """Return what to do, each advice once, with the values that it is for."""
+    found: dict[str, list[str]] = {}
+    for value in failed:
+        if value.gate and value.gate.advice:
+            advice = value.gate.advice.strip().rstrip(".")
+            found.setdefault(advice[0].upper() + advice[1:], []).append(spoken(value.name))
+    return [f"{advice} ({', '.join(names)})." for advice, names in found.items()]
+
+
+def spoken(name: str) -> str:
+    """Return the name of a value without its group, as it is shown."""
+    return name.partition(".")[2].replace("_", " ")
 
 
 def _measured(data: Mapping[str, Any]) -> Measured:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from textsynth.columns import Field
 from textsynth.evaluate._data import Three
+from textsynth.evaluate._evaluation import spoken
 from textsynth.measure.measured import Measured
 from textsynth.measure.table import Bin as TableBin
 from textsynth.measure.table import Bins, Table
@@ -147,7 +148,7 @@ def value_plots(values: Sequence[Measured]) -> dict[str, Any]:
 
 def _gauge(value: Measured) -> dict[str, Any]:
     gate = {"low": value.gate.low if value.gate else None, "high": value.gate.high if value.gate else None}
-    shown = {"name": value.name, "label": value.name.partition(".")[2].replace("_", " "), "value": value.value}
+    shown = {"name": value.name, "label": spoken(value.name), "value": value.value}
     return shown | {"real": value.real, "low": value.low, "high": value.high, "gate": gate, "passed": value.passed}
 
 

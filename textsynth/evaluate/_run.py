@@ -25,7 +25,7 @@ from textsynth.evaluate._arrange import (
     read,
     read_canaries,
 )
-from textsynth.evaluate._data import Data, Three, with_words, write_rows
+from textsynth.evaluate._data import Data, Three, require_names, with_words, write_rows
 from textsynth.evaluate._embed import embed
 from textsynth.evaluate._evaluation import GROUPS, Evaluation, Missing
 from textsynth.evaluate._steps import (
@@ -75,6 +75,7 @@ def evaluate(
     vectors: Mapping[str, NDArray[np.float32]] | None = None,
     canaries: Planted | str | Path | None = None,
     rejected: Rows = None,
+    groups: Sequence[str] = GROUPS,
     seed: int = 0,
     sample: int = SAMPLE,
     limit: int | None = None,
@@ -98,6 +99,7 @@ def evaluate(
             and of ``rejected`` if wanted on the map.
         canaries: what ``textsynth.measure.canaries.plant`` planted in the real rows, or its JSON file.
         rejected: candidates that filters dropped, for the map.
+        groups: which groups of measures are taken: fidelity, utility, diversity, privacy, bias.
         sample: most rows of each set that are compared.
         limit: most rows of each set that are read.
         on_progress: called before each step.
@@ -107,10 +109,11 @@ def evaluate(
         ModelError, MissingPackageError: the embedding model cannot be loaded.
     """
     check_model(embeddings)
+    require_names("groups", groups, GROUPS)
     options = Options(label, tuple(protected), seed, read_canaries(canaries))
     data = prepare(Three(synthetic, real, holdout), options, text_fields=text_fields, limit=limit)
     given = check_vectors(vectors, data)
-    work = Work(on_progress or _ignore, audited=data.held is None)
+    work = Work(on_progress or _ignore, [name for name in groups if name != "privacy" or data.held is None])
     compared = choose(data.rows.map(lambda rows: np.arange(len(rows))), sample, seed=seed)
     tables = make_tables(data, compared.equal, compared.audited)
     texts = arrange_texts(data, options, given, model=embeddings, sample=sample, said=work.embedding)
@@ -127,7 +130,7 @@ def evaluate(
         sizes=_sizes(data, compared, texts),
         fields=tuple({"name": each.name, "kind": each.kind} for each in data.fields),
         notes=(*data.notes, *_cuts(data, compared, texts)),
-        missing=(*not_measured(data, tables, texts, options), *work.missing),
+        missing=(*not_measured(data, tables, texts, options, groups), *work.missing),
         plots=_draw(data, tables, texts, sets, work.values),
     )
 
@@ -159,20 +162,24 @@ def _cuts(data: Data, compared: Chosen, texts: Texts | None) -> list[str]:
     return notes
 
 
-def not_measured(data: Data, tables: Tables | None, texts: Texts | None, options: Options) -> list[Missing]:
-    """Return what was not measured for want of something, with the reason."""
+def not_measured(
+    data: Data, tables: Tables | None, texts: Texts | None, options: Options, groups: Sequence[str]
+) -> list[Missing]:
+    """Return what was not measured for want of something, with the reason; groups that were not asked for are left out."""
+    few = not tables or len(tables.kinds) < COLUMNS
+    swapped = "it needs texts written twice for the same attributes but one: textsynth.measure.counterfactual.swap"
     found = [
-        ("fields", "no field has values that can be counted" if tables is None else ""),
-        ("nearness of rows and inference attacks", f"fewer than {COLUMNS} fields" if not tables or len(tables.kinds) < COLUMNS else ""),
-        ("texts", "no field of free text with words in ten rows or more of each set" if texts is None else ""),
-        ("texts by embedding", "no embedding model was named" if texts and texts.vectors is None else ""),
-        ("utility", "no label was named" if not options.label else ""),
-        ("bias", "no protected field was named" if not options.protected else ""),
-        ("canaries", "none were planted, or none were named" if options.canaries is None else ""),
-        ("bias by swapped attributes", "it needs texts written twice for the same attributes but one: textsynth.measure.counterfactual.swap"),
-        ("privacy", "a holdout is needed: real rows that nothing was made from" if data.held is not None else ""),
+        ("fidelity", "fields", "no field but text has values that can be counted" if tables is None else ""),
+        ("fidelity", "texts", "no field of free text with words in ten rows or more of each set" if texts is None else ""),
+        ("fidelity", "texts by embedding", "no embedding model was named" if texts and texts.vectors is None else ""),
+        ("utility", "utility", "no label was named" if not options.label else ""),
+        ("privacy", "privacy", "it needs a holdout: real rows that nothing was made from" if data.held is not None else ""),
+        ("privacy", "nearness of rows and inference attacks", f"fewer than {COLUMNS} fields" if few else ""),
+        ("privacy", "canaries", "none were planted, or none were named" if options.canaries is None else ""),
+        ("bias", "bias", "no protected field was named" if not options.protected else ""),
+        ("bias", "bias by swapped attributes", swapped),
     ]  # fmt: skip
-    return [Missing(what, why) for what, why in found if why]
+    return [Missing(what, why) for group, what, why in found if why and group in groups]
 
 
 def _map_sets(
@@ -235,7 +242,7 @@ class Work:
     """Takes one step after another and keeps what came of them."""
 
     on_progress: OnProgress
-    audited: bool
+    groups: Sequence[str]
     began: float = field(default_factory=time.monotonic)
     values: list[Measured] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
@@ -246,7 +253,7 @@ class Work:
 
     def measure(self, steps: Sequence[Step]) -> None:
         """Take the steps; one that cannot be taken is noted with its reason."""
-        steps = [step for step in steps if self.audited or step.needs != "holdout"]
+        steps = [step for step in steps if step.group in self.groups]
         for number, step in enumerate(steps):
             self.on_progress(Progress(step.title, number, len(steps), time.monotonic() - self.began))
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,16 +34,11 @@ COLUMNS = 3
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One measure, or a few that are taken together; what needs a holdout is left out if there is none."""
+    """One measure, or a few that are taken together, of one group (see ``Measured``)."""
 
+    group: str
     title: str
     measure: Callable[[], Sequence[Measured]]
-    needs: Literal["", "holdout"] = ""
-
-
-def audit(title: str, measure: Callable[[], Sequence[Measured]]) -> Step:
-    """Return a step that needs a holdout."""
-    return Step(title, measure, "holdout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +58,13 @@ class Tables:
     Args:
         compared: as many rows of each set, with derived columns.
         audited: columns without derived ones; as many real as held-out rows, more if the synthetic rows are few.
+        every: the same columns of all rows.
         kinds: measuring kind of the audited columns.
     """
 
     compared: Three[Table]
     audited: Three[dict[str, list[Any]]]
+    every: Three[dict[str, list[Any]]]
     kinds: dict[str, str]
 
 
@@ -99,31 +96,34 @@ def make_tables(data: Data, compared: Three[Numbers], audited: Three[Numbers]) -
     kinds = data.kinds(derived=False)
     if not kinds and data.texts:
         return None
-    return Tables(data.table(compared), data.chosen(kinds, audited), kinds)
+    every = data.columns.map(lambda some: {name: list(some[name]) for name in kinds})
+    return Tables(data.table(compared), data.chosen(kinds, audited), every, kinds)
 
 
 def table_steps(tables: Tables, options: Options, *, prefix: str) -> Iterator[Step]:
     """Yield what is measured of tables; names of what texts are measured by too begin with ``prefix``."""
-    three, seed = tables.compared, options.seed
-    sets = {"real": three.real, "holdout": three.holdout}
-    yield Step("fields alone and together", lambda: accuracy(three.synthetic, **sets, seed=seed))
-    yield Step("shapes and pair trends", lambda: similarity(three.synthetic, **sets))
-    yield Step("telling rows apart", lambda: detect(three.synthetic, **sets, seed=seed))
-    if options.label in three.real.names and len(three.real.names) > 1:
-        yield Step("training on rows", lambda: utility.utility(three.synthetic, label=options.label, **sets, seed=seed))
-    if protected := [name for name in options.protected if name in three.real.names]:
-        label = options.label if options.label in three.real.names else ""
-        yield Step("bias", lambda: bias(three.synthetic, protected=protected, label=label, **sets, seed=seed))
+    (made, real, holdout), seed = tables.compared, options.seed
+    label = options.label if options.label in real.names else ""
+    protected = [name for name in options.protected if name in real.names]
+    yield Step("fidelity", "fields alone and together", lambda: accuracy(made, real=real, holdout=holdout, seed=seed))
+    yield Step("fidelity", "shapes and pair trends", lambda: similarity(made, real=real, holdout=holdout))
+    yield Step("fidelity", "telling rows apart", lambda: detect(made, real=real, holdout=holdout, seed=seed))
+    if label and len(real.names) > 1:
+        learnt = lambda: utility.utility(made, label=label, real=real, holdout=holdout, seed=seed)  # noqa: E731
+        yield Step("utility", "training on rows", learnt)
+    if protected:
+        drift = lambda: bias(made, protected=protected, label=label, real=real, holdout=holdout, seed=seed)  # noqa: E731
+        yield Step("bias", "bias", drift)
     rows, kinds = tables.audited, tables.kinds
     if len(kinds) >= COLUMNS:
         near = lambda: _named(copying.table_copying(*rows, kinds=kinds, seed=seed), prefix)  # noqa: E731
-        yield audit("distance to the closest row", near)
-        yield audit("inference attacks", lambda: inference(*rows, kinds=kinds, seed=seed))
+        yield Step("privacy", "distance to the closest row", near)
+        yield Step("privacy", "inference attacks", lambda: inference(*rows, kinds=kinds, seed=seed))
 
 
 def identical_rows(tables: Tables) -> Step:
     """Return the step that looks for rows that are a real one cell by cell."""
-    return audit("identical rows", lambda: copying.identical(*tables.audited.map(_as_rows)))
+    return Step("privacy", "identical rows", lambda: copying.identical(*tables.every.map(_as_rows)))
 
 
 def _named(values: Sequence[Measured], prefix: str) -> Sequence[Measured]:
@@ -138,26 +138,27 @@ def _as_rows(some: dict[str, list[Any]]) -> list[Any]:
 def text_steps(texts: Texts, options: Options) -> Iterator[Step]:
     """Yield what is measured of texts, and of their vectors."""
     three, seed = texts.compared, options.seed
-    yield Step("length and structure", lambda: structure.structure(*three))
-    yield Step("word order", lambda: structure.word_order(*three, seed=seed))
-    yield Step("vocabulary", lambda: structure.vocabulary(*three))
-    yield Step("diversity", lambda: _diversity.diversity(three, texts.vectors))
+    yield Step("fidelity", "length and structure", lambda: structure.structure(*three))
+    yield Step("fidelity", "word order", lambda: structure.word_order(*three, seed=seed))
+    yield Step("fidelity", "vocabulary", lambda: structure.vocabulary(*three))
+    yield Step("diversity", "diversity", lambda: _diversity.diversity(three, texts.vectors))
     if texts.dialogues:
         dialogues = texts.dialogues
-        yield Step("dialogues", lambda: structure.dialogues(*dialogues))
+        yield Step("fidelity", "dialogues", lambda: structure.dialogues(*dialogues))
     if texts.vectors:
         yield from _vector_steps(texts, texts.vectors, seed)
     if options.label and texts.labels:
-        yield Step("training on texts", lambda: _utility(texts, seed))
+        yield Step("utility", "training on texts", lambda: _utility(texts, seed))
     yield from _audit_texts(texts, options)
 
 
 def _vector_steps(texts: Texts, vectors: Three[Vectors], seed: int) -> Iterator[Step]:
-    yield Step("precision, recall, density, coverage", lambda: neighbourhood(*vectors, seed=seed))
-    yield Step("Fréchet distance", lambda: frechet(*vectors, seed=seed))
-    yield Step("MAUVE", lambda: mauve(*vectors, seed=seed))
+    yield Step("fidelity", "precision, recall, density, coverage", lambda: neighbourhood(*vectors, seed=seed))
+    yield Step("fidelity", "Fréchet distance", lambda: frechet(*vectors, seed=seed))
+    yield Step("fidelity", "MAUVE", lambda: mauve(*vectors, seed=seed))
     sets = {"real": vectors.real, "holdout": vectors.holdout}
     yield Step(
+        "fidelity",
         "telling texts apart",
         lambda: detect_texts(vectors.synthetic, **sets, features=features(texts.compared), seed=seed),
     )
@@ -166,14 +167,16 @@ def _vector_steps(texts: Texts, vectors: Three[Vectors], seed: int) -> Iterator[
 def _audit_texts(texts: Texts, options: Options) -> Iterator[Step]:
     seed = options.seed
     if vectors := texts.audited_vectors:
-        yield audit("distance to the closest text", lambda: copying.text_copying(*vectors, seed=seed))
-        yield audit("membership by nearness", lambda: membership.vector_membership(*vectors, seed=seed))
-    yield audit("membership by a language model", lambda: membership.text_membership(*texts.audited, seed=seed))
-    yield audit("identical texts", lambda: copying.identical(*texts.every))
-    yield audit("memorised passages", lambda: memory.memorised(*texts.audited, seed=seed))
-    yield audit("personal values", lambda: memory.replayed(*texts.audited))
+        yield Step("privacy", "distance to the closest text", lambda: copying.text_copying(*vectors, seed=seed))
+        yield Step("privacy", "membership by nearness", lambda: membership.vector_membership(*vectors, seed=seed))
+    yield Step(
+        "privacy", "membership by a language model", lambda: membership.text_membership(*texts.audited, seed=seed)
+    )
+    yield Step("privacy", "identical texts", lambda: copying.identical(*texts.every))
+    yield Step("privacy", "memorised passages", lambda: memory.memorised(*texts.audited, seed=seed))
+    yield Step("privacy", "personal values", lambda: memory.replayed(*texts.audited))
     if planted := options.canaries:
-        yield audit("canaries", lambda: echo(planted, texts.every.synthetic, seed=seed))
+        yield Step("privacy", "canaries", lambda: echo(planted, texts.every.synthetic, seed=seed))
 
 
 def _utility(texts: Texts, seed: int) -> Sequence[Measured]:

@@ -31,7 +31,7 @@ def attack(name: str, members: Floats, others: Floats, by: str, *, seed: int = 0
         low=float(low),
         high=float(high),
         gate=Gate(high=0.5 + max(0.03, SURE * max(chance, float(areas.std()))), advice=ADVICE),
-        meaning=f"By {by}, {len(members):,} members are told from {len(others):,} others with AUC {value:.3f} (0.5 is chance); "
+        meaning=f"By {by}, {len(members):,} members are told from {len(others):,} others with AUC {value:.3f} (chance 0.5); "
         f"at 1 % false alarms {caught:.1%} are found. No proof of privacy.",
         detail={"tpr_at_1_fpr": caught, "tpr_low": float(rates[0]), "tpr_high": float(rates[1])},
     )
@@ -86,7 +86,7 @@ def risk(name: str, found: Residual, size: int, what: str, *, sure: float = SURE
         low=found.interval.low,
         high=found.interval.high,
         gate=Gate(high=max(0.02, sure * found.error), advice=ADVICE),
-        meaning=f"{what} succeeds on about {rates[0]:.1%} of {size:,} train records and on {rates[1]:.1%} of records nobody used: "
+        meaning=f"{what} succeeds on about {rates[0]:.1%} of {size:,} train records and on {rates[1]:.1%} of others: "
         f"a residual risk of {found.value:+.1%}. No proof of privacy.",
         detail={
             "attack": [found.attack.low, found.attack.high],

@@ -140,7 +140,7 @@ def _echo_rate(echoed: NDArray[np.bool_], control: NDArray[np.bool_], repeats: R
         low=interval.low,
         high=interval.high,
         gate=Gate(high=real, advice=_ADVICE),
-        meaning=f"{value:.0%} of {len(echoed)} canaries come back in the synthetic texts ({shown}), {real:.0%} of the controls.",
+        meaning=f"{value:.0%} of {len(echoed)} canaries come back in the synthetic texts ({shown}), of the controls {real:.0%}.",
         detail={"rates": {str(n): rate for n, rate in rates.items()}},
     )
 

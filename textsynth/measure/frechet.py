@@ -26,8 +26,9 @@ def frechet(
     Fréchet distance of two normal distributions (Heusel et al. 2017, TTUR; Dowson and Landau 1982): ``|μ₁-μ₂|² +
     tr(Σ₁+Σ₂-2(Σ₁Σ₂)^½)``. It is biased upwards for few vectors, so only its ratio to real against real at the same size
     says anything: that is what is gated. MMD² (Gretton et al. 2012, A Kernel Two-Sample Test, unbiased, normal kernel
-    as wide as the median distance between real texts) is unbiased and for information. All sets are brought to one size, ``most`` and 2,000 at most. Intervals
-    are jackknifed over ten parts. Sets of fewer than 20 vectors give values of ``None``.
+    as wide as the median distance between real texts) informs only. All sets are brought to one size, ``most`` at most
+    and 2,000 for MMD. The Fréchet distance's interval is jackknifed over ten parts. Sets of fewer than 20 vectors give
+    values of ``None``.
     """
     parts = [part for part in (synthetic, train, holdout) if part is not None]
     size = min(most, *map(len, parts))

@@ -91,7 +91,7 @@ def _reduce(vectors: Vectors) -> Vectors:
 
 
 def _cluster(points: Vectors, clusters: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Return each point's cluster: k-means (Lloyd 1982) from points chosen at random; a cluster left empty keeps its centre."""
+    """Return each point's cluster: k-means (Lloyd 1982) from points drawn at random; an empty cluster keeps its centre."""
     centres = points[random.choice(len(points), clusters, replace=False)]
     nearest = np.zeros(len(points), dtype=np.int64)
     for _ in range(_ROUNDS):

@@ -29,6 +29,8 @@ LONG = 13
 MOST = 20_000
 REFERENCES = 50_000
 _SHOWN = 5
+_SPAN = 30  # words that two texts may share by chance
+_LONGER = 6  # one of three equal sets has the six longest runs once in 700 times
 _VALUE_WORDS = 12
 _ADVICE = "Memorisation alarm: {what}. Use fewer or other seed records, a copied-passage filter, or another model."
 
@@ -59,9 +61,11 @@ def memorised(
 
     N-grams: mean share of a synthetic text's 8-grams that stand in train, less the same in the holdout. Passages: share of
     synthetic texts with any 13-gram of train, less the same of the holdout. Longest copy: words of the longest run that a
-    synthetic text shares with a train text; its rows, not its words, are in ``detail``. ``real`` is what holdout texts
-    share with train (for the first two less nothing: what two sets of real texts share). Train and holdout are brought
-    to one size of ``references`` at most; ``most`` texts are compared with them.
+    synthetic text shares with a train text; its rows, not its words, are in ``detail``. Alarm if it is three times as long as
+    any that holdout texts share with train, or synthetic texts with the holdout (the limit is noisy: boilerplate), or if
+    runs of six train texts are longer than all of those; runs of up to 30 words are never one. ``real`` is the same
+    of holdout texts, for the first two 0. Train and holdout are brought to one size of ``references`` at most; ``most``
+    texts are compared with them.
     """
     size = min(len(train), len(holdout), references)
     if not size or not len(synthetic):
@@ -78,8 +82,8 @@ def memorised(
     grams = [part.shares for part in (copied, control, usual)]
     long = [part.long.astype(np.float64) for part in (copied, control, usual)]
     return [
-        _excess("ngrams", grams, copied.alike, f"of the {GRAM}-word runs of synthetic texts"),
-        _excess("passages", long, copied.alike, f"of the synthetic texts share {LONG} words in a row"),
+        _excess("ngrams", grams, copied.alike, f"of the {GRAM}-word runs of synthetic texts stand in"),
+        _excess("passages", long, copied.alike, f"of the synthetic texts share {LONG} words in a row with"),
         _longest(copied, usual, control, rows[0], rows[1]),
     ]
 
@@ -126,7 +130,7 @@ def _excess(name: str, shares: Sequence[Floats], alike: Rows, what: str) -> Meas
     return Measured(
         name=f"privacy.{name}",
         value=value,
-        real=float(usual.mean()),
+        real=0.0,
         size=len(apart),
         low=interval.low,
         high=interval.high,
@@ -134,9 +138,9 @@ def _excess(name: str, shares: Sequence[Floats], alike: Rows, what: str) -> Meas
             high=max(0.01, SURE * max(error, spread)),
             advice=_ADVICE.format(what="word runs of train texts come back"),
         ),
-        meaning=f"{made.mean():.2%} {what} that a train text has, {control.mean():.2%} with the holdout: {value:+.2%} too many; "
-        f"holdout texts share {usual.mean():.2%} with train.",
-        detail={"train": float(made.mean()), "holdout": float(control.mean())},
+        meaning=f"{made.mean():.2%} {what} a train text, {control.mean():.2%} a holdout text: {value:+.2%} too many. "
+        f"Of holdout texts {usual.mean():.2%} do so with train.",
+        detail={"train": float(made.mean()), "holdout": float(control.mean()), "holdout_in_train": float(usual.mean())},
     )
 
 
@@ -153,6 +157,9 @@ def _longest(copied: _Copied, usual: _Copied, control: _Copied, synthetic: Rows,
         for at in best
         if copied.spans[at]
     ]
+    usual_most = max(real, held)
+    longer = len({place["train"] for place, span in zip(copied.places, copied.spans, strict=True) if span > usual_most})
+    limit = max(_SPAN, usual_most if longer >= _LONGER else 3 * usual_most)
     where = f", of synthetic text {shown[0]['synthetic']} and train text {shown[0]['train']}" if shown else ""
     return Measured(
         name="privacy.longest_copy",
@@ -160,12 +167,12 @@ def _longest(copied: _Copied, usual: _Copied, control: _Copied, synthetic: Rows,
         real=float(real),
         size=len(copied.spans),
         gate=Gate(
-            high=float(max(30, 2 * real, 2 * held)),
+            high=float(limit),
             advice=_ADVICE.format(what="a long passage of a train text comes back"),
         ),
         meaning=f"The longest run of words shared with a train text has {value} words{where}; of holdout texts {real}. "
         f"99 % of the synthetic texts share at most {high[0]:.0f} words, of holdout texts {high[1]:.0f}.",
-        detail={"p99": high[0], "p99_real": high[1], "longest": shown, "longest_holdout": held},
+        detail={"p99": high[0], "p99_real": high[1], "longest": shown, "longest_holdout": held, "longer": longer},
     )
 
 

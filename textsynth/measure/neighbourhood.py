@@ -79,7 +79,10 @@ def _density(scores: Scores, base: Scores | None, size: int) -> Measured:
         0.3 * usual, SURE * np.hypot(scores.density_error, base.density_error if base else scores.density_error)
     )
     gate = Gate(low=max(0.0, usual - slack), high=usual + slack, advice=_ADVICE["density"])
-    meaning = f"Synthetic texts lie in {scores.density:.2f} times as many neighbourhoods of real texts as k, real ones in {usual:.2f} times."
+    beside = f"; real texts nobody used lie in {base.density:.2f} times as many" if base else ""
+    meaning = (
+        f"Synthetic texts lie in {scores.density:.2f} times as many neighbourhoods of real texts as those do{beside}."
+    )
     interval = around(scores.density, scores.density_error)
     return _measured("density", scores.density, base.density if base else None, size, interval, gate, meaning)
 

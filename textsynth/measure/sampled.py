@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-SURE = 2.6
-"""Standard errors that a gate allows for chance: real data passes 99 times in 100."""
+SURE = 3.0
+"""Standard errors that a gate allows for chance: there are some thirty gates, and real data is to pass them all."""
 
 
 @dataclass(frozen=True, slots=True)

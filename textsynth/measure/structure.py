@@ -73,8 +73,8 @@ def distance_ks(left: Floats, right: Floats) -> float:
 
 
 def critical_ks(left: int, right: int) -> float:
-    """Return what the KS distance of two samples of one distribution exceeds once in a hundred times."""
-    return 1.63 * math.sqrt(1 / left + 1 / right)
+    """Return what the KS distance of two samples of one distribution exceeds once in a thousand times."""
+    return 1.95 * math.sqrt(1 / left + 1 / right)
 
 
 def distance_js(left: NDArray[Any], right: NDArray[Any]) -> float:
@@ -332,7 +332,8 @@ def _roles(of: Mapping[str, Sequence[Dialogue]]) -> Measured:
         real=usual,
         size=size,
         gate=None if usual is None else Gate(high=usual + slack, advice="Draw the pattern of roles from the profile."),
-        meaning=f"The role patterns are {value:.3f} apart{_beside(usual)}; {unseen} of {size} dialogues have one that no real one has.",
+        meaning=f"The role patterns are {value:.3f} apart{_beside(usual)}; {unseen} of {size} dialogues have one that "
+        "no real one has.",
         detail={name: [[pattern, n] for pattern, n in some.most_common(10)] for name, some in counts.items()},
     )
 

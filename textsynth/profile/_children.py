@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from textsynth.columns import ABSENT, Field, columns, ordinary, rebuild
 from textsynth.profile._layout import Layout, Part
 from textsynth.profile._model import Model, information
+from textsynth.profile.dependencies import find_rules
 from textsynth.profile.encoding import Codes
 
 CONTEXT = 5
 """How many of the record's columns an item depends on: those with most mutual information."""
+FEWEST = 20
+"""Fewest items to learn from."""
+LEAF = 50
+"""Least items of a leaf."""
 WIDE = 60
 """Most codes of such a column."""
 POSITIONS = 8
@@ -52,14 +57,15 @@ class Child:
         seed: int,
     ) -> Child | None:
         """Learn the items of a list; ``None`` if they hold nothing that can be learned without a model, or are few."""
-        layout = Layout.of(field.items, (), ())
         rows = [row for row, value in enumerate(values) if ordinary(value)]
         items = [item for row in rows for item in values[row]]
-        if not layout.parts or len(items) < 20:
+        taken = columns(items, field.items)
+        layout = Layout.of(field.items, *find_rules(taken, field.items, seed=seed))
+        if not layout.parts or len(items) < FEWEST:
             return None
         owner = np.repeat(rows, [len(values[row]) for row in rows])
         position = np.concatenate([np.arange(len(values[row])) for row in rows])
-        own = layout.take_apart(columns(items, field.items))
+        own = layout.take_apart(taken)
         chosen = _choose_context(parent, parent_names, own, owner)
         table: dict[str, list[Any]] = {name: parent[owner, parent_names.index(name)].tolist() for name in chosen}
         table[POSITION] = np.minimum(position, POSITIONS).tolist()
@@ -70,7 +76,17 @@ class Child:
         before = [_before_part(part) for part in layout.parts]
         parts = [part for part in parts if not part.name.startswith(BEFORE)] + before + list(layout.parts)
         levels = {f.name: f.values for f in field.items if f.kind == "ordinal"}
-        model = Model.fit(table, parts, levels=levels, units=units[owner], target=None, steer=None, seed=seed, leaf=50)
+        model = Model.fit(
+            table,
+            parts,
+            levels=levels,
+            units=units[owner],
+            target=None,
+            steer=None,
+            seed=seed,
+            leaf=LEAF,
+            given=[p.name for p in parts if p not in layout.parts],
+        )
         return cls(field.name, layout, model, tuple(chosen))
 
     def sample(

@@ -18,7 +18,7 @@ from textsynth.profile._children import Child
 from textsynth.profile._layout import Layout
 from textsynth.profile._model import Model
 from textsynth.profile._profile import Facts, Profile
-from textsynth.profile.dependencies import find_dependencies, find_orders, key_of
+from textsynth.profile.dependencies import find_rules
 from textsynth.profile.splits import SIZES, Splits, check_sizes, data_hash, find_units, split
 from textsynth.profile.text import Derived, Embeddings, Vectors, assign, cluster, derive, embed, whole_text
 from textsynth.profile.traits import Ask, Trait, extract, propose
@@ -173,10 +173,12 @@ class _Fitting:
         raw = self._common_keys(raw, taken)
         fields, held_back = self._protect(raw, taken)
         steered = columns(self.steer, raw)
-        derived = self._derive(raw, taken, embeddings)
-        steer_derived = self._derive_steer(raw, steered, derived, embeddings)
-        traits = self._traits(raw, taken, steered, derived, steer_derived, ask)
-        derived = replace(derived, fields=derived.fields + tuple(trait_field(t, derived.columns[t.column]) for t in traits))
+        derived = self._derive(fields, taken, embeddings)
+        steer_derived = self._derive_steer(fields, steered, derived, embeddings)
+        traits = self._traits(fields, taken, steered, derived, steer_derived, ask)
+        derived = replace(
+            derived, fields=derived.fields + tuple(trait_field(t, derived.columns[t.column]) for t in traits)
+        )
         shown, more = self._protect(derived.fields, derived.columns)
         layout = self._layout(fields, shown, taken | derived.columns)
         model = self._learn(layout, taken | derived.columns, steered | steer_derived, leaf)
@@ -204,7 +206,9 @@ class _Fitting:
         """Leave out keys that too few units have: a key can be a name too."""
         kept = tuple(f for f in fields if rare.holders(taken[f.name], self.units) >= self.facts.least)
         if len(kept) < len(fields):
-            self.notes.append(f"{len(fields) - len(kept)} fields that fewer than {self.facts.least} units have are left out")
+            self.notes.append(
+                f"{len(fields) - len(kept)} fields that fewer than {self.facts.least} units have are left out"
+            )
         return kept
 
     def _protect(
@@ -272,12 +276,7 @@ class _Fitting:
         return found
 
     def _layout(self, fields: Sequence[Field], derived: Sequence[Field], taken: Mapping[str, Sequence[Any]]) -> Layout:
-        allowed = {f.name: {key_of(value) for value in f.values} for f in fields if f.closed}
-        own = [f for f in fields if not f.derived or f.name.endswith("#object")]
-        closed = [f for f in own if f.closed and not f.derived and not f.pattern and f.values]
-        looked_at = closed + [f for f in own if f.numeric and f.low is not None]
-        dependencies = find_dependencies(taken, looked_at, allowed)
-        orders = find_orders(taken, [f for f in own if f.numeric and f.low is not None], seed=self.facts.seed)
+        dependencies, orders = find_rules(taken, fields, seed=self.facts.seed)
         return Layout.of((*fields, *derived), dependencies, orders)
 
     def _learn(

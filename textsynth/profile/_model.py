@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ class Model:
     codecs: dict[str, Codec]
     trees: Trees | None
     companions: tuple[Companion, ...] = ()
-    zeros: Zeros = Zeros(np.zeros((0, 2), dtype=np.int32), ())
+    zeros: Zeros = field(default_factory=Zeros.none)
     shares: tuple[NDArray[np.float64], ...] = ()
 
     @classmethod
@@ -116,6 +116,7 @@ class Model:
         steer: Mapping[str, Sequence[Any]] | None,
         seed: int,
         leaf: int | None = None,
+        given: Sequence[str] = (),
     ) -> Model:
         """Learn codes and trees.
 
@@ -128,6 +129,7 @@ class Model:
             steer: values by part of the rows that choose the size of the leaves.
             seed: of everything left to chance.
             leaf: least rows of a leaf; chosen on ``steer`` if not given.
+            given: parts that will always be fixed.
         """
         owners = units.tolist()
         codecs = {
@@ -160,6 +162,7 @@ class Model:
             steer=tuning if tuning is not None and len(tuning) else None,
             seed=seed,
             leaf=leaf,
+            given=given,
         )
         return cls(codecs, trees, find_companions(codes, codecs), Zeros.find(codes, codecs), shares)
 
@@ -187,7 +190,8 @@ class Model:
         self.zeros.mend(
             drawn.codes,
             fixed,
-            lambda rows: trees.sample(len(rows), random, None if fixed is None else fixed[rows]).codes,
+            trees.order,
+            lambda some: trees.sample(len(some), random, some).codes,
             self.shares,
             random,
         )

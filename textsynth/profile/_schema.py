@@ -81,6 +81,8 @@ def _items(field: Field) -> dict[str, Any]:
 
 
 def _scalar(field: Field) -> dict[str, Any]:
+    if field.kind == "datetime" and field.type == "integer":
+        return {"type": "integer"}
     if field.kind == "datetime":
         form = _FORMATS.get(field.format, "date-time" if "T%H:%M:%SZ" in field.format or field.format == "iso" else "")
         return {"type": "string", **({"format": form} if form else {})}

@@ -2,7 +2,7 @@
 
 A tree's leaf mixes rows that differ, so it can bring together what the real rows keep apart (a husband and "female", a
 first and a second choice that are the same). A pair of codes is ruled out if independence would give it at least
-``EXPECTED`` train rows and at most one in a thousand of those is there. Rows with such a pair are drawn again.
+``EXPECTED`` train rows and at most one in a thousand of those is there. Such a pair is drawn again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXPECTED = 15.0
 EXCEPTIONS = 0.001
 NARROW = 120
 """Most codes of a column; of a wider one, only its states (null, absent, empty) are looked at."""
-ROUNDS = 3
+ROUNDS = 2
 PASSES = 3
 
 
@@ -36,6 +36,11 @@ class Zeros:
 
     columns: NDArray[np.int32]
     tables: tuple[NDArray[np.bool_], ...]
+
+    @classmethod
+    def none(cls) -> Zeros:
+        """Return that nothing is ruled out."""
+        return cls(np.zeros((0, 2), dtype=np.int32), ())
 
     @classmethod
     def find(cls, codes: Codes, codecs: Mapping[str, Codec]) -> Zeros:
@@ -57,42 +62,54 @@ class Zeros:
 
     def broken(self, codes: Codes) -> NDArray[np.bool_]:
         """Return which rows have a pair that is ruled out; codes of -1 (free) break nothing. Shape (n,)."""
-        wrong = np.zeros(len(codes), dtype=np.bool_)
+        return np.asarray(self._first(codes, np.arange(codes.shape[1])) < codes.shape[1], dtype=np.bool_)
+
+    def _first(self, codes: Codes, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the least place, among the pairs that a row breaks, of a pair's later column; beyond all if none."""
+        found = np.full(len(codes), codes.shape[1], dtype=np.int64)
         for (one, other), table in zip(self.columns.tolist(), self.tables, strict=True):
             a, b = codes[:, one], codes[:, other]
-            wrong |= table[a, b] & (a >= 0) & (b >= 0)
-        return wrong
+            wrong = table[a, b] & (a >= 0) & (b >= 0)
+            found[wrong] = np.minimum(found[wrong], max(places[one], places[other]))
+        return found
 
     def mend(
         self,
         codes: Codes,
         fixed: Codes | None,
-        draw: Callable[[NDArray[np.int64]], Codes],
+        order: Sequence[int],
+        draw: Callable[[Codes], Codes],
         weights: Sequence[NDArray[np.float64]],
         random: np.random.Generator,
     ) -> None:
-        """Draw rows with such a pair again, in place; not those whose fixed codes have one.
+        """Draw rows with such a pair again, in place, from the later column of the pair on; not those whose fixed codes
+        have one. What comes before keeps its distribution, a label that is drawn first above all.
 
         After ``ROUNDS`` draws, what is left gets another value in one of the two columns, by its share among those allowed.
 
         Args:
             codes: the rows.
             fixed: their fixed codes, -1 where free.
-            draw: from row numbers to new codes.
+            order: the sequence in which columns are drawn.
+            draw: from rows with free codes (-1) to rows without.
             weights: shares of the codes of each column.
             random: the source of chance.
         """
         if not self.tables:
             return
-        free = np.ones(len(codes), dtype=np.bool_) if fixed is None else ~self.broken(fixed)
-        rows = np.flatnonzero(self.broken(codes) & free)
+        places = np.argsort(np.asarray(order))
+        held = np.zeros(codes.shape, dtype=np.bool_) if fixed is None else fixed >= 0
+        rows = np.arange(len(codes)) if fixed is None else np.flatnonzero(~self.broken(fixed))
         for _ in range(ROUNDS):
+            firsts = self._first(codes[rows], places)
+            wrong = firsts < codes.shape[1]
+            rows, firsts = rows[wrong], firsts[wrong]
             if not len(rows):
                 return
-            codes[rows] = draw(rows)
-            rows = rows[self.broken(codes[rows])]
-        held = np.zeros((len(rows), codes.shape[1]), dtype=np.bool_) if fixed is None else fixed[rows] >= 0
-        codes[rows] = self._exchange(codes[rows], held, weights, random)
+            again = (places[None, :] >= firsts[:, None]) & ~held[rows]
+            codes[rows] = draw(np.where(again, -1, codes[rows]).astype(np.int32))
+        rows = rows[self.broken(codes[rows])]
+        codes[rows] = self._exchange(codes[rows], held[rows], weights, random)
 
     def _exchange(
         self, codes: Codes, held: NDArray[np.bool_], weights: Sequence[NDArray[np.float64]], random: np.random.Generator

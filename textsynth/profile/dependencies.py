@@ -74,6 +74,20 @@ def key_of(value: Any) -> Any:
     return value if type(value) is str else (type(value).__name__, repr(value))
 
 
+def find_rules(
+    columns: Mapping[str, Sequence[Any]], fields: Sequence[Field], *, seed: int = 0
+) -> tuple[tuple[Dependency, ...], tuple[Order, ...]]:
+    """Return the dependencies and orders to enforce between fields from which rare values are taken out.
+
+    Columns that say whether an object is there, derived ones and codes with a pattern are not looked at.
+    """
+    own = [field for field in fields if not field.derived and not field.pattern]
+    closed = [field for field in own if field.closed and field.values]
+    numeric = [field for field in own if field.numeric and field.low is not None]
+    allowed = {field.name: {key_of(value) for value in field.values} for field in closed}
+    return find_dependencies(columns, closed + numeric, allowed), find_orders(columns, numeric, seed=seed)
+
+
 def find_dependencies(
     columns: Mapping[str, Sequence[Any]], fields: Sequence[Field], allowed: Mapping[str, set[Any]]
 ) -> tuple[Dependency, ...]:

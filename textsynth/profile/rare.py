@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from textsynth.columns import ABSENT, Field, columns, ordinary, to_numbers
 
 LEAST = 5
+UNWRITTEN = 0.7
+"""Share of rare rows from which on a category of words (names of people) is text, for a model to write."""
 PATTERNED = 0.2
 """Share of rare rows from which on a category of codes with a pattern gives fresh codes instead of its frequent ones."""
 
@@ -87,6 +89,11 @@ def _protect_closed(
     pattern = field.pattern if lost > PATTERNED * len(given) else ""
     if not lost:
         return replace(field, pattern=""), None
+    if lost > UNWRITTEN * len(given) and not pattern and field.type == "string":
+        rare = Rare(
+            field.name, len(field.values), len(given), "nothing: nearly all values are rare, so a model writes it"
+        )
+        return replace(field, kind="text", values=(), pattern=""), rare
     how = "a frequent value, by its share" if kept else "nothing: no value is frequent"
     how = f"a fresh code of the form {pattern}" if pattern else how
     return replace(field, values=kept, pattern=pattern), Rare(field.name, len(field.values) - len(kept), lost, how)

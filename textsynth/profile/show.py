@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from textsynth.columns import Field, from_numbers
 from textsynth.profile._profile import Profile
+from textsynth.profile.store import never_together
 
 WIDE = 64
 """Most characters of a cell."""
@@ -114,6 +116,8 @@ def _enforced(profile: Profile) -> Table:
     ]
     ways = {"distance": "the second is learned as its distance from the first", "clip": "mended after sampling"}
     rows += [(f"{o.low} ≤ {o.high}", ways[o.how], f"{o.exceptions:,}" if o.exceptions else "") for o in profile.orders]
+    never = Counter((one, other) for one, _, other, _ in never_together(profile.model))
+    rows += [(f"{a} with {b}", f"{n} pairs of values never stand together", "") for (a, b), n in sorted(never.items())]
     return Table("Always holds, enforced in every sample", ("rule", "how", "exceptions"), tuple(rows), ("exceptions",))
 
 

@@ -100,14 +100,12 @@ def as_data(profile: Profile) -> dict[str, Any]:
         },
         "fields": [each.as_data() for each in profile.fields],
         "derived": [each.as_data() for each in profile.derived],
-        "dependencies": [_dependency_data(each) for each in profile.dependencies],
-        "orders": [asdict(each) for each in profile.orders],
-        "never_together": _never_data(profile.model),
+        **_rules_data(profile.layout),
+        "never_together": [list(each) for each in never_together(profile.model)],
         "rare": [asdict(each) for each in profile.rare],
         "traits": [each.as_data() for each in profile.traits],
         "joint": _joint_data(profile),
-        "parts": [_part_data(part) for part in profile.layout.parts],
-        "children": [{"field": c.field, "context": list(c.context)} for c in profile.children],
+        "children": [{"field": c.field, "context": list(c.context), **_rules_data(c.layout)} for c in profile.children],
     }
 
 
@@ -115,10 +113,7 @@ def of_data(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Profile:
     """Return the profile that was written as ``data`` and ``arrays``."""
     fields = tuple(Field.of_data(each) for each in data["fields"])
     derived = tuple(Field.of_data(each) for each in data["derived"])
-    dependencies = tuple(_dependency(each) for each in data["dependencies"])
-    orders = tuple(Order(**each) for each in data["orders"])
-    parts = tuple(Part(**each) for each in data["parts"])
-    layout = Layout((*fields, *derived), dependencies, orders, parts)
+    layout = _layout((*fields, *derived), data)
     rows = [arrays[f"split/{name}"].astype(np.int64) for name in _SPLITS]
     shown = data["splits"]
     splits = Splits(rows[0], rows[1], rows[2], shown["unit"], shown["units"], shown["largest_unit"])
@@ -128,7 +123,7 @@ def of_data(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Profile:
     children = tuple(
         Child(
             each["field"],
-            Layout.of(by_name[each["field"]].items, (), ()),
+            _layout(by_name[each["field"]].items, each),
             _model(f"child{number}", arrays),
             tuple(each["context"]),
         )
@@ -150,6 +145,20 @@ def of_data(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Profile:
     )
 
 
+def _rules_data(layout: Layout) -> dict[str, Any]:
+    return {
+        "dependencies": [_dependency_data(each) for each in layout.dependencies],
+        "orders": [asdict(each) for each in layout.orders],
+        "parts": [_part_data(part) for part in layout.parts],
+    }
+
+
+def _layout(fields: tuple[Field, ...], data: Mapping[str, Any]) -> Layout:
+    dependencies = tuple(_dependency(each) for each in data["dependencies"])
+    orders = tuple(Order(**each) for each in data["orders"])
+    return Layout(fields, dependencies, orders, tuple(Part(**each) for each in data["parts"]))
+
+
 def _joint_data(profile: Profile) -> dict[str, Any]:
     trees = profile.model.trees
     if trees is None:
@@ -158,10 +167,9 @@ def _joint_data(profile: Profile) -> dict[str, Any]:
     return {"columns": names, "leaf": trees.leaf, "choice": [dict(each) for each in trees.choice]}
 
 
-def _never_data(model: Model) -> list[list[str]]:
-    """Return the pairs of values that no sample has, as ``column``, ``value``, ``column``, ``value``; wide columns by state."""
-    labels = [codec.labels() for codec in model.codecs.values()]
-    return [list(pair) for pair in model.zeros.pairs(model.names, labels)]
+def never_together(model: Model) -> list[tuple[str, str, str, str]]:
+    """Return the pairs of values that no sample has, each as column, value, other column, value."""
+    return model.zeros.pairs(model.names, [codec.labels() for codec in model.codecs.values()])
 
 
 def _part_data(part: Part) -> dict[str, Any]:
@@ -189,7 +197,7 @@ def _model_arrays(prefix: str, model: Model) -> dict[str, Any]:
     trees = model.trees.as_arrays() if model.trees is not None else {}
     companions = [[each.column, each.by, each.rare] for each in model.companions]
     zeros = {f"{prefix}/zeros{number}": table for number, table in enumerate(model.zeros.tables)}
-    found = zeros | {f"{prefix}/zeros": model.zeros.columns}
+    found: dict[str, Any] = zeros | {f"{prefix}/zeros": model.zeros.columns}
     found |= {f"{prefix}/codecs": codecs, f"{prefix}/companions": _bytes(companions)}
     found |= {f"{prefix}/companion{number}": each.counts for number, each in enumerate(model.companions)}
     found |= {f"{prefix}/shares{number}": shares for number, shares in enumerate(model.shares)}

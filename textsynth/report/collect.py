@@ -86,7 +86,11 @@ def why_not(name: str, evaluation: Mapping[str, Any] | None) -> str:
         "bias": "No shares of protected groups were recorded: name the fields with --protected.",
         "examples": "No texts with their nearest real ones were recorded.",
     }
-    said = [sentence(f"{row['what']}: {row['why']}") for row in evaluation.get("not_measured", ()) if name in row["what"].lower()]
+    said = [
+        sentence(f"{row['what']}: {row['why']}")
+        for row in evaluation.get("not_measured", ())
+        if name in row["what"].lower()
+    ]
     return " ".join([reasons[name], *said])
 
 
@@ -150,7 +154,7 @@ def kept(run: Any) -> Any:
 def recipe(run: Any) -> Any:
     """Return the recipe as it was run."""
     text = run.ledger.fact("recipe", "")
-    return {"yaml": cut(text, 50_000)} if text else {"missing": "The ledger holds no recipe."}
+    return {"yaml": text} if text else {"missing": "The ledger holds no recipe."}
 
 
 def excerpt(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from textsynth.report import plots
 from textsynth.report.section import Example, Grid, Key, Panel, Section
-from textsynth.report.wording import MINUS, NONE, bounds, cut, interval, number, share, title
+from textsynth.report.wording import MINUS, NONE, bounds, cut, interval, number, sentence, share, title
 
 MOST_PANELS = 18
 MOST_NAMES = 14
@@ -66,18 +66,17 @@ def pairs(name: str, heading: str, data: Mapping[str, Any]) -> Section:
 
 
 def importances(name: str, heading: str, data: Sequence[Mapping[str, Any]]) -> Section:
-    """Draw what a classifier told synthetic records by."""
-    rows = data[:MOST_PANELS]
-    picture = plots.bars(
-        [row["feature"] for row in rows],
-        [row["importance"] for row in rows],
-        "Importance of each feature to a classifier that tells synthetic records from real ones",
-        role="synthetic",
-    )
+    """Draw what classifiers told synthetic records by, one panel a classifier."""
+    panels = []
+    for which in dict.fromkeys(row.get("of", "") for row in data):
+        rows = [row for row in data if row.get("of", "") == which][:MOST_PANELS]
+        features, falls = [row["feature"] for row in rows], [max(0.0, row["importance"]) for row in rows]
+        picture = plots.bars(features, falls, "Importance of each feature to the classifier", role="synthetic")
+        panels.append(Panel(f"Importance by feature ({title(which)})" if which else "Importance by feature", picture))
     lead = (
         "What a classifier went by that was trained to tell synthetic records from real ones: the first thing to mend."
     )
-    return Section(name, heading, lead, panels=(Panel("Importance by feature", picture),), size="large")
+    return Section(name, heading, lead, panels=tuple(panels), size="large")
 
 
 def embedding_map(name: str, heading: str, data: Mapping[str, Any]) -> Section:
@@ -136,7 +135,7 @@ def steering(name: str, heading: str, data: Mapping[str, Any]) -> Section:
         panels = reading_panel(
             [row | {"readings": {"distance": {"value": row.get("distance")}}} for row in windows], "distance"
         )
-    said = [f"Stopped by {data['stop']}."] if data.get("stop") else []
+    said = [sentence(f"It stopped by: {data['stop']}")] if data.get("stop") else []
     if data.get("pool", 0) > data.get("records", 0):
         said.append(
             f"Of {number(data['pool'])} accepted records the best {number(data['records'])} together were selected."
@@ -144,7 +143,7 @@ def steering(name: str, heading: str, data: Mapping[str, Any]) -> Section:
     if data.get("effective_sample_size") is not None:
         said.append(f"Effective sample size of the final selection: {number(data['effective_sample_size'])}.")
     lead = "After each window, what is lacking decides what is drawn next."
-    legend = (Key("synthetic", "records kept so far"), Key("wanted", "good enough, up to here")) if names else ()
+    legend = (Key("synthetic", "records kept so far"), Key("limit", "good enough, up to here")) if names else ()
     grids = [grid for grid in (deficits(data), arms(data)) if grid.rows]
     return Section(name, heading, " ".join([lead, *said]), panels=tuple(panels), grids=tuple(grids), legend=legend)
 
@@ -283,20 +282,23 @@ def facts(parts: Iterable[str]) -> str:
 
 def bias(name: str, heading: str, data: Sequence[Mapping[str, Any]]) -> Section:
     """List the shares of protected groups, and how often each has the outcome."""
-    head = ("group", "real", "synthetic", "points", "outcome, real", "outcome, synthetic", "points of outcome")
+    outcomes = ", ".join(dict.fromkeys(cut(row["outcome"], 60) for row in data if row.get("outcome")))
+    grids = [groups("Share of the records", data, "real", "synthetic")]
+    if any(row.get("outcome_real") is not None for row in data):
+        caption = f"Share of the group with the outcome{f' {outcomes}' if outcomes else ''}"
+        grids.append(groups(caption, data, "outcome_real", "outcome_synthetic"))
+    lead = "Protected groups in real and in synthetic records, with the differences in percentage points."
+    return Section(name, heading, lead, grids=tuple(grids), size="large")
+
+
+def groups(caption: str, data: Sequence[Mapping[str, Any]], real: str, synthetic: str) -> Grid:
+    """List two shares of each group with their difference."""
+    head = ("group", "real", "synthetic", "points")
     rows = [
-        (
-            f"{cut(row['attribute'], 40)} = {cut(row['group'], 60)}",
-            *compared(row.get("real"), row.get("synthetic")),
-            *compared(row.get("outcome_real"), row.get("outcome_synthetic")),
-        )
+        (f"{cut(row['attribute'], 40)} = {cut(row['group'], 60)}", *compared(row.get(real), row.get(synthetic)))
         for row in data
     ]
-    lead = (
-        "Share of the records in each protected group, and the share of the group that has the outcome, with the "
-        "differences in percentage points."
-    )
-    return Section(name, heading, lead, grids=(Grid(head, rows, frozenset(head[1:])),))
+    return Grid(head, rows, frozenset(head[1:]), caption)
 
 
 def compared(real: float | None, synthetic: float | None) -> tuple[str, str, str]:

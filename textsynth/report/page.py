@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
+LONGEST = 2000
+"""Characters of any text in the numbers; the page shows fewer."""
+LONGEST_RECIPE = 50_000
 
 
 def contents(*, run: Any = None, evaluation: Mapping[str, Any] | None = None, title: str = "") -> dict[str, Any]:
@@ -48,8 +51,11 @@ def contents(*, run: Any = None, evaluation: Mapping[str, Any] | None = None, ti
         "notes": (evaluation or {}).get("notes", []),
         "sizes": (evaluation or {}).get("sizes", {}),
     }
-    recipe = collect.sections(run, evaluation)
-    return dict(wording.plain(found)) | {"sections": wording.plain(recipe, 50_000)}
+    sections = {
+        name: wording.plain(data, LONGEST_RECIPE if name == "recipe" else LONGEST)
+        for name, data in collect.sections(run, evaluation).items()
+    }
+    return dict(wording.plain(found, LONGEST)) | {"sections": sections}
 
 
 def html(found: Mapping[str, Any]) -> str:

@@ -187,7 +187,7 @@ def finish(axes: Any, x: str, y: str) -> None:
     axes.set_ylabel(y)
     axes.grid(axis="y")
     axes.tick_params(axis="y", labelcolor=COLOURS["muted"])
-    axes.xaxis.set_major_locator(ticks(5))
+    axes.xaxis.set_major_locator(ticks(5, whole="only"))
     write_as(axes.xaxis, "number")
     axes.yaxis.set_major_locator(ticks(4))
 
@@ -205,11 +205,11 @@ def short(label: str) -> str:
     return label if len(label) <= LABEL else f"{label[: LABEL - 1]}\u2026"
 
 
-def ticks(most: int) -> Any:
-    """Return a rule for at most so many intervals between marks."""
+def ticks(most: int, *, whole: Literal["only", "also"] = "also") -> Any:
+    """Return a rule for at most so many intervals between marks, at whole numbers only or also between them."""
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(most)
+    return MaxNLocator(most, integer=whole == "only")
 
 
 def marker(role: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def cut(text: Any, most: int) -> str:
     return _UNSEEN.sub("", whole.encode("utf-8", "replace").decode())
 
 
-def plain(value: Any, most: int = 2000) -> Any:
+def plain(value: Any, most: int) -> Any:
     """Return a JSON value whose texts are cut and whose numbers are finite, the others being ``None``."""
     if isinstance(value, str):
         return cut(value, most)

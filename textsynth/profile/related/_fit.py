@@ -38,7 +38,7 @@ def fit_related(
     seed: int = 0,
     sizes: Sequence[float] = SIZES,
 ) -> RelatedProfile:
-    """Learn tables whose keys match.
+    """Learn tables whose keys match, from their train and steer rows; of the report rows only keys are looked at.
 
     Args:
         tables: rows by name; siblings in the order that matters (of turns: as they were spoken).
@@ -56,11 +56,10 @@ def fit_related(
     check(tables, relations, keys)
     links = link(tables, relations)
     units, splits = divide(tables, links, seed, sizes)
-    made: dict[str, Table] = {}
-    for name in in_order(list(tables), relations):
-        chosen = np.sort(np.concatenate([splits["train"][name], splits["steer"][name]]))
-        made[name] = Fitting(tables, links, keys, units, seed).table(name, chosen)
-    return RelatedProfile(made, tuple(each.facts for each in links), splits, seed)
+    chosen = {name: np.sort(np.concatenate([splits["train"][name], splits["steer"][name]])) for name in tables}
+    fitting = Fitting(tables, links, keys, units, seed)
+    made = {name: fitting.table(name, chosen[name]) for name in in_order(list(tables), relations)}
+    return RelatedProfile(made, tuple(each.counted(chosen[each.relation.parent]) for each in links), splits, seed)
 
 
 def divide(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,25 +45,25 @@ class RelationFacts:
 
     Args:
         relation: which.
-        least: fewest children of a parent row.
-        most: most children, of the five parent rows with most the one with fewest: no single row shows.
-        mean: mean number of children.
-        childless: share of parent rows without children.
         rows: rows of the child table.
         orphans: child rows whose key no parent row has; left out if the table is drawn along this relation.
         missing: child rows without a key (null or absent); treated alike.
         unique: whether no two rows of the child table have the same keys in all its relations.
+        least: fewest children of a parent row; of the five rows with fewest, the one with most: no single row shows.
+        most: most children of one; of the five rows with most, the one with fewest.
+        mean: mean number of children.
+        childless: share of parent rows without children. These four are of the rows that are learned from.
     """
 
     relation: Relation
-    least: int
-    most: int
-    mean: float
-    childless: float
     rows: int
     orphans: int
     missing: int
     unique: bool
+    least: int = 0
+    most: int = 0
+    mean: float = 0.0
+    childless: float = 0.0
 
     @property
     def one_to_one(self) -> bool:
@@ -87,6 +87,18 @@ class Links:
     relation: Relation
     parents: NDArray[np.int64]
     facts: RelationFacts
+
+    def counted(self, chosen: NDArray[np.int64]) -> RelationFacts:
+        """Return the facts with the numbers of children of the parent rows ``chosen``."""
+        found = np.bincount(self.parents[self.parents >= 0], minlength=int(chosen.max()) + 1)
+        counts = np.sort(found[chosen])
+        return replace(
+            self.facts,
+            least=int(counts[min(LEAST, len(counts)) - 1]),
+            most=int(counts[max(0, len(counts) - LEAST)]),
+            mean=float(counts.mean()),
+            childless=float((counts == 0).mean()),
+        )
 
 
 def check(tables: Tables, relations: Sequence[Relation], keys: Mapping[str, str]) -> None:
@@ -168,15 +180,10 @@ def link(tables: Tables, relations: Sequence[Relation]) -> list[Links]:
             [place.get(name(value), -1) if there else -1 for value, there in zip(values, given, strict=True)],
             dtype=np.int64,
         )
-        counts = np.sort(np.bincount(parents[parents >= 0], minlength=len(place)))
         own = [r for r in relations if r.child == relation.child]
         pairs = {tuple(key_of(row.get(r.child_key)) for r in own) for row in tables[relation.child]}
         facts = RelationFacts(
             relation,
-            least=int(counts[0]),
-            most=int(counts[max(0, len(counts) - LEAST)]),
-            mean=float(counts.mean()),
-            childless=float((counts == 0).mean()),
             rows=len(values),
             orphans=int(sum(there and parent < 0 for there, parent in zip(given, parents.tolist(), strict=True))),
             missing=len(values) - sum(given),

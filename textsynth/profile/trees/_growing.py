@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 GROUPS = 24
 """Most classes that a split is judged by; a target with more codes is grouped, its histograms are not."""
-GROWN = 0.67
+GROWN = 0.75
 """Share of the rows that grow a tree; the others prune it."""
 ROWS = 30_000
 """Most rows that grow a tree."""
@@ -29,7 +29,7 @@ ABOVE = 20.0
 """How many rows the parent node's histogram counts for, over groups of codes."""
 WITHIN = 100.0
 """How many rows the parent node's histogram counts for inside one group of codes."""
-TOLERANCE = 1.0
+TOLERANCE = 2.0
 """How much log-likelihood a split may lose on the pruning rows: an average of trees forgives some overfitting."""
 
 
@@ -141,15 +141,20 @@ def grow(task: Task, random: np.random.Generator) -> tuple[Tree, Floats]:
 
 
 def group(target: Codes, card: int, ordered: bool) -> Ints:
-    """Return the group of each code: itself if there are few, neighbours of equal mass or the rare ones otherwise."""
+    """Return the group of each code: itself if there are few codes or it is frequent; else it shares one with
+    neighbours, groups being of equal mass, or (without order) with all rare ones."""
     if card <= GROUPS:
         return np.arange(card)
     counts = np.bincount(target, minlength=card)
+    heavy = counts * GROUPS >= counts.sum()
+    groups = np.cumsum(heavy) - 1
+    left, rest = GROUPS - int(heavy.sum()), np.where(heavy, 0, counts)
     if ordered:
-        middle = (np.cumsum(counts) - counts / 2) / counts.sum()
-        groups = np.minimum((middle * GROUPS).astype(np.int64), GROUPS - 1)
+        middle = (np.cumsum(rest) - rest / 2) / max(rest.sum(), 1)
+        others = np.minimum((middle * left).astype(np.int64), left - 1)
     else:
-        groups = np.minimum(np.argsort(np.argsort(-counts, kind="stable"), kind="stable"), GROUPS - 1)
+        others = np.minimum(np.argsort(np.argsort(-rest, kind="stable"), kind="stable"), left - 1)
+    groups = np.where(heavy, groups, int(heavy.sum()) + others)
     return np.asarray(np.unique(groups, return_inverse=True)[1], dtype=np.int64)
 
 

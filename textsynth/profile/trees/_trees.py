@@ -16,7 +16,7 @@ from textsynth.profile.trees._forest import _PARTS, Forest
 from textsynth.profile.trees._growing import Task, grow
 from textsynth.profile.trees._leaf import COMPARED, EXCESS, LEAVES, measure_share, standard_error
 
-TREES = 8
+TREES = 12
 """Trees for each column."""
 CHUNK = 16_384
 

@@ -166,9 +166,10 @@ def test_the_same_seed_gives_the_same_values():
 def test_mixed_records_have_rows_and_texts_measured():
     sets = {name: COMPLAINTS[name] for name in ("real", "holdout")}
     vectors = {name: bag(rows, "narrative") for name, rows in {**sets, "synthetic": COMPLAINTS["other"]}.items()}
-    found = evaluate(COMPLAINTS["other"], **sets, vectors=vectors)
+    found = evaluate(COMPLAINTS["other"], **sets, vectors=vectors, groups=["privacy"])
     names = {value.name for value in found.values}
-    assert {"fidelity.accuracy.bivariate", "privacy.rows.closest_share", "privacy.closest_share"} <= names
+    assert {"privacy.rows.closest_share", "privacy.closest_share"} <= names
+    assert {value.group for value in found.values} == {"privacy"}
     kinds = {each["name"]: each["kind"] for each in found.fields}
     assert kinds["narrative"] == "text" and kinds["received"] == "datetime" and "narrative#words" in kinds
     received = next(m for m in found.plots["marginals"] if m["field"] == "received")
@@ -219,6 +220,7 @@ def test_canaries_are_looked_for_when_named(tmp_path):
         ),
         ({"label": "incom"}, r"label: unknown name 'incom' \(did you mean income\?\)"),
         ({"protected": ["gender"]}, r"protected: unknown name 'gender'"),
+        ({"groups": ["private"]}, r"groups: unknown name 'private' \(did you mean privacy\?\)"),
         ({"text_fields": ["story"]}, r"text: unknown name 'story'"),
         ({"synthetic": ["a", "b"]}, r"synthetic: each row must be an object"),
         ({"embeddings": "scripted"}, r"embeddings: 'scripted' is no embedding model"),
@@ -257,11 +259,11 @@ def test_the_command_shows_the_verdict_first_and_says_so_in_its_exit_code(tmp_pa
     assert good.stdout.startswith("Good enough: all")
     assert "accuracy.bivariate" in good.stdout and "Not measured" in good.stdout
     assert Evaluation.load(tmp_path / "evaluation.json").passed
-    bad = run(DATA / "adult_real.jsonl", *sets, "--json")
+    bad = run(DATA / "adult_real.jsonl", *sets, "--json", "--groups", "privacy")
     assert bad.returncode == 3
     events = [json.loads(line) for line in bad.stdout.splitlines()]
     assert events[-1]["event"] == "result" and events[-1]["passed"] is False
-    assert {event["step"] for event in events if event["event"] == "progress"} >= {"telling rows apart"}
+    assert {event["step"] for event in events if event["event"] == "progress"} >= {"identical rows"}
     wrong = run(DATA / "adult_other.jsonl", "--real", "nowhere.jsonl")
     assert wrong.returncode == 2 and "nowhere.jsonl" in wrong.stderr and "Traceback" not in wrong.stderr
 
@@ -271,8 +273,8 @@ def test_a_csv_and_a_hugging_face_dataset_are_read_like_a_list(tmp_path, adult):
         writer = csv.DictWriter(file, list(OTHER[0]))
         writer.writeheader()
         writer.writerows(OTHER)
-    found = evaluate(tmp_path / "synthetic.csv", real=Dataset.from_list(REAL), holdout=HOLDOUT)
-    name = "fidelity.accuracy.bivariate"
+    found = evaluate(tmp_path / "synthetic.csv", real=Dataset.from_list(REAL), holdout=HOLDOUT, groups=["privacy"])
+    name = "privacy.equal_cells"
     assert found.value(name).value == adult.value(name).value
     kinds = {each["name"]: each["kind"] for each in found.fields}
     assert kinds["age"] == "integer" and kinds["education"] == "categorical"

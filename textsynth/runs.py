@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textsynth import edges, export, report
-from textsynth.assemble import Parts, assemble
+from textsynth.assemble import Parts, assemble, pick, real_rows
 from textsynth.errors import LedgerError, TextsynthError
 from textsynth.ledger import Ledger, Totals
 from textsynth.recipe import ExportSpec, Recipe, from_yaml
@@ -81,9 +81,8 @@ class Run:
         """The run's parts: schema, method, prompt, export form."""
         if self._given is not None:
             return self._given
-        recipe = self.recipe.model_copy(update={"seeds": None})  # the ledger holds every seed that was shown
         try:
-            return assemble(recipe, dry_run=True)
+            return assemble(self.recipe, dry_run=True, purpose="read")  # the ledger holds every seed that was shown
         except TextsynthError as error:
             raise LedgerError(
                 f"the run in {str(self.folder)!r} cannot be read with its recipe: {error.message}",
@@ -123,7 +122,7 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether every record wanted was kept."""
-        return self.stopped_by == "records"
+        return self.stopped_by == "records" or self.stopped_by.startswith("steer: ")
 
     def records(self) -> Iterator[Record]:
         """Yield the kept records in index order."""
@@ -142,12 +141,28 @@ class Run:
         form = self.form(spec)
         return export.to_dataset(self.records(), form, self.parts.schema, spec.splits, seed=self.recipe.seed)
 
+    def real(self) -> tuple[list[Record], list[Record]] | None:
+        """Return the ``train`` and the ``report`` rows behind the recipe's profile, or nothing if it has none.
+
+        The ``report`` rows are read here only: to say once, at the end, how good the run's records are.
+
+        Raises:
+            RecipeError: the data is not where it was, or is not the same.
+        """
+        if self.recipe.profile is None:
+            return None
+        from textsynth.profile import Profile
+
+        profile = Profile.load(self.recipe.folder / self.recipe.profile.folder)
+        rows = real_rows(self.recipe, profile)
+        return pick(rows, profile, "train"), pick(rows, profile, "report")
+
     def edge_cases(self) -> dict[str, Dataset]:
         """Return the datasets ``boundary`` and ``invalid`` that the recipe's ``edge_cases`` asks for; none if it does not."""
         spec, schema = self.recipe.edge_cases, self.parts.schema
         made = edges.edge_splits(spec, schema, list(self.records()), self.recipe.seed) if spec else {}
-        described = {"boundary": edges.boundary_schema, "invalid": lambda _: edges.invalid_schema()}
-        return {name: export.to_plain(rows, described[name](schema), name) for name, rows in made.items()}
+        described = {"boundary": edges.boundary_schema(schema), "invalid": edges.invalid_schema()}
+        return {name: export.to_plain(rows, described[name], name) for name, rows in made.items()}
 
     @property
     def rejected(self) -> Dataset:
@@ -210,7 +225,7 @@ class Run:
 
     def advice(self) -> str:
         """Return the cheapest change that would help most, or an empty string if nothing was dropped for a fault."""
-        faults = {r: n for r, n in self.reasons.items() if r not in {"quota", "surplus"}}
+        faults = {r: n for r, n in self.reasons.items() if r not in {"quota", "surplus", "unselected"}}
         worst = max(faults, key=lambda r: faults[r], default="")
         return f"{worst}: {ADVICE.get(worst, 'loosen this filter, or change what it objects to')}" if worst else ""
 

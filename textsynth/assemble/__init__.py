@@ -26,11 +26,14 @@ from textsynth.assemble._content import (
 )
 from textsynth.assemble._fitted import (
     Fitted,
+    Purpose,
     find_watch,
     load_fitted,
     make_goal,
     make_pool,
     make_steering,
+    pick,
+    real_rows,
     seed_spec,
 )
 from textsynth.attributes import Attribute
@@ -51,7 +54,7 @@ from textsynth.seeds import SeedSpec
 if TYPE_CHECKING:
     from textsynth.filters.adherence import Adherence
 
-__all__ = ["Parts", "assemble", "build_engine", "named"]
+__all__ = ["Parts", "assemble", "build_engine", "named", "pick", "real_rows"]
 
 PROFILE_LAG, STEERED_LAG, FREE_LAG = 2, 8, 256
 SHOWING = {"shots", "choose", "match", "max_uses"}
@@ -96,11 +99,12 @@ class Parts:
         }
 
 
-def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
+def assemble(recipe: Recipe, *, dry_run: bool = False, purpose: Purpose = "run") -> Parts:
     """Build the parts of a run from its recipe.
 
     Args:
         dry_run: use the scripted engine whatever the model is.
+        purpose: ``read`` a run that was made: seeds and the data behind a profile are not read again.
 
     Raises:
         RecipeError: every mistake that was found, each with place, value and rule.
@@ -108,7 +112,7 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
     problems = Problems()
     method = problems.attempt(lambda: named("methods", recipe.method, "method", recipe), "method")
     engine = problems.attempt(lambda: build_engine(recipe, dry_run=dry_run), "engine")
-    fitted = problems.attempt(lambda: load_fitted(recipe), "profile")
+    fitted = problems.attempt(lambda: load_fitted(recipe, purpose), "profile")
     if recipe.profile is not None and fitted is None:
         raise problems.error()
     schema = problems.attempt(lambda: record_schema(recipe, method, fitted), "schema") if method else None
@@ -121,7 +125,7 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
     joint = fitted.joint if fitted else None
     names = (*(joint.names if joint else ()), *(recipe.attributes if drawn is None else drawn))
     known = (*names, *(joint.derived if joint else ()))
-    spec = seed_spec(recipe, fitted)
+    spec = seed_spec(recipe, fitted) if purpose == "run" else None
     rows = problems.attempt(lambda: seed_rows(recipe, spec, schema, names, method, fitted), "seeds") or []
     quotas = problems.attempt(lambda: quota_counts(recipe, schema), "quotas") or {}
     partial_fields = joint.partial if joint else frozenset()
@@ -159,7 +163,7 @@ def assemble(recipe: Recipe, *, dry_run: bool = False) -> Parts:
         seeds=tuple(rows),
         quotas=quotas,
         watch=find_watch(filters),
-        goal=make_goal(recipe, fitted, plan.steering, filters),
+        goal=make_goal(recipe, fitted, plan.steering, filters) if purpose == "run" else None,
         data=written_out(recipe, prompt),
         fingerprint=fingerprint(recipe, schema, prompt, method, rows),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from textsynth.errors import RecipeError, unknown
 from textsynth.filters import Filter
@@ -20,8 +20,9 @@ from textsynth.steer import Arms, Cells, Steering
 if TYPE_CHECKING:
     from textsynth.filters.adherence import Adherence
     from textsynth.joint import Joint
-    from textsynth.profile import Profile
+    from textsynth.profile import Profile, Split
 
+Purpose = Literal["run", "read"]
 DRAWN = 10_000
 """Rows drawn from the profile to know what shares are wanted."""
 
@@ -51,8 +52,8 @@ class Fitted:
         return [{name: value for name, value in row.items() if not isinstance(value, dict | list)} for row in rows]
 
 
-def load_fitted(recipe: Recipe) -> Fitted | None:
-    """Load the recipe's profile and the data it was fitted on.
+def load_fitted(recipe: Recipe, purpose: Purpose) -> Fitted | None:
+    """Load the recipe's profile and, to run, the data it was fitted on.
 
     Raises:
         RecipeError: no profile, other data than it was fitted on, or values that it does not know.
@@ -61,7 +62,7 @@ def load_fitted(recipe: Recipe) -> Fitted | None:
     if spec is None:
         return None
     from textsynth.joint import Joint
-    from textsynth.profile import Profile, data_hash, read_rows
+    from textsynth.profile import Profile
 
     profile = Profile.load(recipe.folder / spec.folder)
     joint = Joint(profile, fixed=spec.fixed, weights=spec.weights, only=spec.only, seed=recipe.seed)
@@ -69,24 +70,46 @@ def load_fitted(recipe: Recipe) -> Fitted | None:
     if lost:
         raise RecipeError(lost)
     joint.rows(Random(0), [{}])
-    if not profile.text_fields:
+    if purpose == "read" or not profile.text_fields:
         return Fitted(profile, joint, "", (), (), None)
-    source = spec.data or profile.facts.source
-    if not source:
-        raise RecipeError(["profile.data: the profile was fitted on rows in memory; name the file that holds them"])
-    rows = read_rows(source, folder=nearest_folder(source, recipe.folder))
-    if data_hash(rows) != profile.facts.data_hash:
-        raise RecipeError(
-            [
-                f"profile.data: {source!r} is not what {spec.folder!r} was fitted on: {len(rows)} rows, {profile.facts.rows} then"
-            ],
-            hint="name that file with profile: {data: ...}, or fit again",
-        )
-    train, steer = ([rows[at] for at in profile.split(name).tolist()] for name in ("train", "steer"))
+    rows, source = real_rows(recipe, profile), source_of(recipe, profile)
+    train, steer = (pick(rows, profile, name) for name in ("train", "steer"))
     key = profile.facts.key
     numbers: dict[str, int] = {}
     units = [numbers.setdefault(repr(row.get(key)), len(numbers)) for row in train] if key else None
     return Fitted(profile, joint, source, train, steer, units)
+
+
+def source_of(recipe: Recipe, profile: Profile) -> str:
+    """Return where the data lies that a profile was fitted on."""
+    source = (recipe.profile.data if recipe.profile else "") or profile.facts.source
+    if not source:
+        raise RecipeError(["profile.data: the profile was fitted on rows in memory; name the file that holds them"])
+    return source
+
+
+def real_rows(recipe: Recipe, profile: Profile) -> list[Record]:
+    """Return all rows of the data that a profile was fitted on.
+
+    Raises:
+        RecipeError: it is not where it was, or is not the same.
+    """
+    from textsynth.profile import data_hash, read_rows
+
+    source = source_of(recipe, profile)
+    rows = read_rows(source, folder=nearest_folder(source, recipe.folder))
+    if data_hash(rows) != profile.facts.data_hash:
+        then = f"{len(rows)} rows, {profile.facts.rows} then"
+        raise RecipeError(
+            [f"profile.data: {source!r} is not what the profile was fitted on: {then}"],
+            hint="name that file with profile: {data: ...}, or fit again",
+        )
+    return rows
+
+
+def pick(rows: Sequence[Record], profile: Profile, split: Split) -> list[Record]:
+    """Return the rows of one split."""
+    return [rows[at] for at in profile.split(split).tolist()]
 
 
 def nearest_folder(source: str, folder: Path) -> Path:

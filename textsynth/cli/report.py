@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def command(options: argparse.Namespace) -> int:
     run = Run(options.run) if options.run else None
     try:
         if run is not None and evaluation is None:
-            evaluation = measure(run, options) if options.real else measured_before(run)
+            evaluation = measure(run, options) if options.real else measured_before(run) or measure_fitted(run)
         for place in page.write(target, run=run, evaluation=evaluation):
             note(f"written: {place}")
     finally:
@@ -102,17 +103,35 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def measure(run: Run, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure a run's records against real ones, showing each step; what came of it is kept in the run's folder."""
-    from textsynth.cli.evaluate import FILE, Steps, split
+    """Measure a run's records against the real ones that the command names."""
+    from textsynth.cli.evaluate import split
+
+    return compare(run, options.real, options.holdout, label=options.label, protected=split(options.protected))
+
+
+def measure_fitted(run: Run) -> dict[str, Any] | None:
+    """Measure a finished run with a profile against its real rows: the ``report`` split is read now, once."""
+    from textsynth.profile import Profile
+
+    real = run.real() if run.complete else None
+    if real is None or run.recipe.profile is None:
+        return None
+    facts = Profile.load(run.recipe.folder / run.recipe.profile.folder).facts
+    return compare(run, *real, label=facts.label, protected=facts.protected)
+
+
+def compare(run: Run, real: Any, holdout: Any, *, label: str, protected: Sequence[str]) -> dict[str, Any]:
+    """Measure a run's records, showing each step; what came of it is kept in the run's folder."""
+    from textsynth.cli.evaluate import FILE, Steps
     from textsynth.evaluate import evaluate
 
     with Steps(as_json=False) as steps:
         found = evaluate(
             list(run.records()),
-            real=options.real,
-            holdout=options.holdout,
-            label=options.label,
-            protected=split(options.protected),
+            real=real,
+            holdout=holdout,
+            label=label,
+            protected=protected,
             rejected=rejected(run) or None,
             on_progress=steps.update,
         )

@@ -23,6 +23,8 @@ _CLASSES = (
 _ALPHABETS = dict(_CLASSES)
 _RUNS = re.compile(r"\d+|[a-z]+|[A-Z]+|.", re.DOTALL)
 _PART = re.compile(r"(\\d|\[[^\]]+\]|\\.|.)(?:\{(\d+)(?:,(\d+))?\})?", re.DOTALL)
+_CODE = re.compile(r"\\d|\[0-9|^\[A-Z\](\{\d+\})?$")
+"""A pattern of codes: with digits, or capitals of one length. Letters of any length are words."""
 _DIGIT = re.compile(r"\d")
 _EITHER = re.compile(r"(?<!\\)\|")
 _MOST_RUNS = 12
@@ -37,7 +39,7 @@ def find_pattern(texts: Sequence[str]) -> str:
 
     Texts of up to ``_MOST_FORMS`` forms give alternatives (``\\d{5}|\\d{3}XX``), each of which at least ``_COMMON`` of
     the texts follow. A literal is what every text of a form has at that place; nothing else of a text gets into the
-    pattern. Empty if the texts have no common form, or one without a varying part.
+    pattern. Empty if the texts have no common form, or one of words.
     """
     if not texts or any(len(text) > 64 for text in texts):
         return ""
@@ -59,7 +61,7 @@ def find_pattern(texts: Sequence[str]) -> str:
 def _one_form(texts: Sequence[str]) -> str:
     lengths = {len(text) for text in texts}
     found = _by_place(texts) if len(lengths) == 1 else _by_runs(texts)
-    return found if re.search(r"\\d|\[", found) else ""
+    return found if _CODE.search(found) else ""
 
 
 def _by_place(texts: Sequence[str]) -> str:

@@ -25,6 +25,8 @@ from textsynth.measure.table import KINDS
 Vectors = NDArray[np.float32]
 EMBEDDED = 5000
 """Texts of each set that are embedded here; vectors that are given may be more."""
+DIALOGUES = 300
+"""Dialogues of each set whose turns are embedded one by one."""
 _FEWEST = 10  # texts of each set
 _SETS = ("synthetic", "real", "holdout")
 
@@ -171,6 +173,7 @@ def arrange_texts(
     labels = (
         chosen.equal.pair(data.columns, lambda rows, some: _pick(rows, some[options.label])) if options.label else None
     )
+    dialogues = _dialogues(data, chosen.equal)
     return Texts(
         compared=texts,
         audited=audited,
@@ -178,7 +181,8 @@ def arrange_texts(
         vectors=vectors and chosen.audited.pair(chosen.equal, np.searchsorted).pair(vectors, lambda at, some: some[at]),
         audited_vectors=vectors,
         labels=labels,
-        dialogues=_dialogues(data, chosen.equal),
+        dialogues=dialogues,
+        turns=_turns(dialogues, model, said, seed=options.seed) if dialogues and model and given is None else None,
     )
 
 
@@ -201,6 +205,19 @@ def _vectors(
     found = []
     for name, rows, texts in zip(_SETS, chosen.audited, written, strict=True):
         found.append(embed(_pick(rows, texts), model, said=partial(said, name, len(rows))))
+    return Three(*found)
+
+
+def _turns(
+    dialogues: Three[list[Any]], model: str, said: Callable[[str, int, int], None], *, seed: int
+) -> Three[list[Vectors]]:
+    """Return the vectors of the turns of some dialogues, one array per dialogue."""
+    found = []
+    for name, every in zip(_SETS, dialogues, strict=True):
+        chosen = [every[row] for row in _data.some(np.arange(len(every)), DIALOGUES, seed=seed)]
+        texts = [turn["content"] for dialogue in chosen for turn in dialogue]
+        vectors = embed(texts, model, said=partial(said, f"{name} turns of", len(texts)))
+        found.append(np.split(vectors, np.cumsum([len(dialogue) for dialogue in chosen])[:-1]))
     return Three(*found)
 
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from textsynth.columns import Field
 from textsynth.evaluate import _diversity
-from textsynth.evaluate._data import Data, Numbers, Three
+from textsynth.evaluate._data import Data, Numbers, Three, some
 from textsynth.measure import copying, membership, memory, structure, utility
 from textsynth.measure.bias import bias
 from textsynth.measure.canaries import Planted, echo
+from textsynth.measure.detection import MOST as DETECTED
 from textsynth.measure.detection import detect, detect_texts
 from textsynth.measure.fidelity import accuracy
 from textsynth.measure.frechet import frechet
@@ -80,6 +81,7 @@ class Texts:
         audited_vectors: of the audited texts.
         labels: of the compared texts, if a label is named.
         dialogues: the compared rows' dialogues, if a field is one.
+        turns: vectors of the turns of some of them, one array per dialogue.
     """
 
     compared: Three[list[str]]
@@ -89,6 +91,7 @@ class Texts:
     audited_vectors: Three[Vectors] | None = None
     labels: Three[list[Any]] | None = None
     dialogues: Three[list[Any]] | None = None
+    turns: Three[list[Vectors]] | None = None
 
 
 def make_tables(data: Data, compared: Three[Numbers], audited: Three[Numbers]) -> Tables | None:
@@ -143,8 +146,8 @@ def text_steps(texts: Texts, options: Options) -> Iterator[Step]:
     yield Step("fidelity", "vocabulary", lambda: structure.vocabulary(*three))
     yield Step("diversity", "diversity", lambda: _diversity.diversity(three, texts.vectors))
     if texts.dialogues:
-        dialogues = texts.dialogues
-        yield Step("fidelity", "dialogues", lambda: structure.dialogues(*dialogues))
+        dialogues, turns = texts.dialogues, list(texts.turns or ())
+        yield Step("fidelity", "dialogues", lambda: structure.dialogues(*dialogues, vectors=turns))
     if texts.vectors:
         yield from _vector_steps(texts, texts.vectors, seed)
     if options.label and texts.labels:
@@ -156,12 +159,15 @@ def _vector_steps(texts: Texts, vectors: Three[Vectors], seed: int) -> Iterator[
     yield Step("fidelity", "precision, recall, density, coverage", lambda: neighbourhood(*vectors, seed=seed))
     yield Step("fidelity", "Fréchet distance", lambda: frechet(*vectors, seed=seed))
     yield Step("fidelity", "MAUVE", lambda: mauve(*vectors, seed=seed))
-    sets = {"real": vectors.real, "holdout": vectors.holdout}
-    yield Step(
-        "fidelity",
-        "telling texts apart",
-        lambda: detect_texts(vectors.synthetic, **sets, features=features(texts.compared), seed=seed),
-    )
+    yield Step("fidelity", "telling texts apart", lambda: _detect_texts(texts.compared, vectors, seed))
+
+
+def _detect_texts(texts: Three[list[str]], vectors: Three[Vectors], seed: int) -> Sequence[Measured]:
+    """Tell texts apart; features are counted of no more texts than are learnt from."""
+    rows = some(np.arange(len(texts.real)), DETECTED, seed=seed)
+    made, real, holdout = vectors.map(lambda each: each[rows])
+    counted = features(texts.map(lambda each: [each[row] for row in rows]))
+    return detect_texts(made, real=real, holdout=holdout, features=counted, seed=seed)
 
 
 def _audit_texts(texts: Texts, options: Options) -> Iterator[Step]:
@@ -191,7 +197,7 @@ def _utility(texts: Texts, seed: int) -> Sequence[Measured]:
 
 def features(texts: Three[list[str]]) -> dict[str, list[list[float]]]:
     """Return cheap features of the texts by name, each as values of the synthetic, real and held-out ones."""
-    return {name: [[float(count(text)) for text in some] for some in texts] for name, count in _FEATURES.items()}
+    return {name: [[float(count(text)) for text in each] for each in texts] for name, count in _FEATURES.items()}
 
 
 _FEATURES: dict[str, Callable[[str], float]] = {

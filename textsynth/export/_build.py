@@ -19,7 +19,7 @@ from xxhash import xxh3_64_intdigest
 from textsynth.errors import ExportError
 from textsynth.export._disk import disk_errors, scratch_folder
 from textsynth.export._features import Shape, to_features
-from textsynth.export._form import Form, does_not_fit
+from textsynth.export._form import Form, build, does_not_fit
 from textsynth.records import Record
 from textsynth.schema import RecordSchema
 
@@ -69,12 +69,13 @@ def to_dataset(
 
 def to_plain(rows: Sequence[Record], schema: RecordSchema, split: str) -> Dataset:
     """Return rows as one dataset with a column per field; if some value does not fit its column, all are JSON text."""
-    from textsynth.export.records import Records
-
-    try:
-        return to_dataset(rows, Records(), schema, {split: 1.0}, 0)[split]
-    except ExportError:
-        return to_dataset(rows, Records(as_json=tuple(schema.properties)), schema, {split: 1.0}, 0)[split]
+    for options in ({}, {"as_json": tuple(schema.properties)}):
+        form = build("records", options, folder=Path())
+        try:
+            return to_dataset(rows, form, schema, {split: 1.0}, 0)[split]
+        except ExportError as error:
+            refused = error
+    raise refused
 
 
 def check_splits(splits: Mapping[str, float]) -> None:

@@ -162,14 +162,13 @@ def tell_apart(
         at = np.flatnonzero(truth == side)
         folds[at] = random.permutation(np.arange(len(at)) % FOLDS)
     areas, falls = [], []
-    for fold in range(FOLDS):
-        held = folds == fold
-        model = _trees(features.categorical, seed + fold)
-        with threads(len(rows)):
-            model.fit(rows[~held], truth[~held])
-        areas.append(area(model.decision_function(rows[held]), truth[held] == 1))
-        if explain:
-            falls.append(_falls(model, rows[held], truth[held] == 1, areas[-1].value, features.names, random))
+    with threads(len(rows)):
+        for fold in range(FOLDS):
+            held = folds == fold
+            model = _trees(features.categorical, seed + fold).fit(rows[~held], truth[~held])
+            areas.append(area(model.decision_function(rows[held]), truth[held] == 1))
+            if explain:
+                falls.append(_falls(model, rows[held], truth[held] == 1, areas[-1].value, features.names, random))
     error = np.sqrt(sum(each.variance for each in areas)) / FOLDS
     names = sorted(set(features.names))
     importances = {name: float(np.mean([each[name] for each in falls])) for name in names} if explain else {}

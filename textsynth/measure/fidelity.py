@@ -8,6 +8,7 @@ sizes, and measured on the holdout.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,12 +108,13 @@ def accuracy(synthetic: Table, *, real: Table, holdout: Table | None = None, see
 
 def choose(columns: int, ways: int, *, seed: int) -> tuple[tuple[int, ...], ...]:
     """Return the combinations of that many columns that are counted: all, or as many as is allowed, drawn at random."""
-    every = list(itertools.combinations(range(columns), ways))
-    most = {1: len(every), 2: PAIRS, 3: TRIPLES}[ways]
-    if len(every) <= most:
-        return tuple(every)
-    rows = np.sort(np.random.default_rng(seed).choice(len(every), most, replace=False))
-    return tuple(every[row] for row in rows)
+    most = {1: columns, 2: PAIRS, 3: TRIPLES}[ways]
+    if math.comb(columns, ways) <= most:
+        return tuple(itertools.combinations(range(columns), ways))
+    random, found = np.random.default_rng(seed), set[tuple[int, ...]]()
+    while len(found) < most:
+        found.add(tuple(sorted(random.choice(columns, ways, replace=False).tolist())))
+    return tuple(sorted(found))
 
 
 def agree(
@@ -180,8 +182,7 @@ def _percent(share: float) -> str:
 
 
 def _subsampled(ways: int, found: Agreement, columns: int) -> str:
-    every = len(list(itertools.combinations(range(columns), ways)))
-    counted = len(found.combinations)
+    every, counted = math.comb(columns, ways), len(found.combinations)
     return f" Counted on {counted:,} of {every:,} combinations, drawn at random." if counted < every else ""
 
 
@@ -303,20 +304,24 @@ def coherence(
     single = [(column,) for column in range(len(sizes))]
     reach = [_reach(code, sizes, group) for code, group in zip(codes, groups, strict=True)]
     return [
-        _coherence("next", "A row and the next one of its group agree", agree(_next_pairs(sizes), *steps)),
-        _coherence("variety", "The numbers of different values in a group agree", agree(single, *variety)),
-        _coherence("reach", "The shares of groups that a value occurs in agree", agree(single, *reach)),
+        _coherence(
+            "next", len(groups[0]), "A row and the next one of its group agree", agree(_next_pairs(sizes), *steps)
+        ),
+        _coherence(
+            "variety", len(groups[0]), "The numbers of different values in a group agree", agree(single, *variety)
+        ),
+        _coherence("reach", len(groups[0]), "The shares of groups that a value occurs in agree", agree(single, *reach)),
     ]
 
 
-def _coherence(name: str, subject: str, found: Agreement) -> Measured:
+def _coherence(name: str, size: int, subject: str, found: Agreement) -> Measured:
     value, real, maximum = float(found.values.mean()), _mean_or_none(found.real), float(found.maxima.mean())
     reached = real if real is not None else maximum
     return Measured(
         name=f"fidelity.coherence.{name}",
         value=value,
         real=real,
-        size=len(found.values),
+        size=size,
         low=value - 1.96 * found.error,
         high=min(1.0, value + 1.96 * found.error),
         gate=_gate(reached, maximum, _BANDS[2], found.error, "generate a group's rows together, each given the last"),

@@ -136,7 +136,8 @@ def predict(synthetic: Table, *, label: str, real: Table, holdout: Table | None 
         at = {name: code for code, name in enumerate(names)}
         truths = [np.array([at[name] for name in t.labels], dtype=np.int64)[t.values] for t in targets]
     fit = _tree_fitter(encoded.categorical, len(names), seed)
-    return _predict(encoded.matrices, truths, names, fit, rows[kept])
+    with threads(len(tables[0])):
+        return _predict(encoded.matrices, truths, names, fit, rows[kept])
 
 
 def predict_texts(synthetic: Labelled, *, real: Labelled, holdout: Labelled, seed: int = 0) -> Predictions:
@@ -192,11 +193,10 @@ def _tree_fitter(categorical: NDArray[np.bool_], classes: int, seed: int) -> Fit
     options |= {"max_iter": 100 if classes <= _MANY else 30}
 
     def fit(rows: Floats, truth: NDArray[Any]) -> Callable[[Floats], Floats]:
-        with threads(len(rows)):
-            if not classes:
-                model = HistGradientBoostingRegressor(**options).fit(rows, truth)
-                return lambda given: np.asarray(model.predict(given), np.float64)
+        if classes:
             return _classifier(HistGradientBoostingClassifier(**options), rows, truth, classes)
+        model = HistGradientBoostingRegressor(**options).fit(rows, truth)
+        return lambda given: np.asarray(model.predict(given), np.float64)
 
     return fit
 

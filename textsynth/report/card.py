@@ -7,6 +7,7 @@ the same run has the same card.
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from textsynth.export import Files, data_files, license_metadata, size_category, split_sizes
 from textsynth.markdown import cell, code, codes, duration, label, longest_fence, section, table
 from textsynth.recipe import ExportSpec, Recipe
+from textsynth.report.measures import card_lines
 from textsynth.schema import Finding
 
 HUB_NAME = re.compile(r"[\w-]+/[\w-]+(\.\d[\w.-]*)?")
@@ -140,7 +142,7 @@ def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
         quotas_wanted=parts.quotas,
         quotas_got=count_quotas(run),
         filters=list(parts.filters),
-        **filter_facts(fact("filters", {}), parts.filters),
+        **filter_facts(fact("filters", {}), parts.filters, evaluated(run.folder, records)),
         json_columns=run.form(spec).json_columns(parts.schema),
         seed=recipe.seed,
         textsynth_version=importlib.metadata.version("textsynth"),
@@ -184,8 +186,18 @@ def seed_facts(recipe: Recipe, rows: int) -> dict[str, Any]:
     return {"seeds_source": source, "seeds_rows": rows, **named}
 
 
-def filter_facts(reported: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Return what the card says of what the filters measured, one line each, and of what was not looked for."""
+def evaluated(folder: Path, records: int) -> list[str]:
+    """Return the short form of the evaluation in a run's folder, if there is one and it is of as many records."""
+    file = folder / "evaluation.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError:
+        return []
+    return card_lines(found) if found.get("sizes", {}).get("synthetic") == records else []
+
+
+def filter_facts(reported: Mapping[str, Any], names: Iterable[str], more: Sequence[str]) -> dict[str, Any]:
+    """Return what the card says of what was measured, one line each, and of what was not looked for."""
     lines = [
         f"{name}, {key.replace('_', ' ')}: {shown(value)}"
         for name, found in reported.items()
@@ -193,7 +205,7 @@ def filter_facts(reported: Mapping[str, Any], names: Iterable[str]) -> dict[str,
         if value not in (None, [], {}, "")
     ]
     unsought = reported.get("pii", {}).get("measured", {}).get("not_looked_for", ())
-    return {"measures": lines, "pii_unsought": unsought if "pii" in names else None}
+    return {"measures": lines + list(more), "pii_unsought": unsought if "pii" in names else None}
 
 
 def shown(value: Any) -> str:

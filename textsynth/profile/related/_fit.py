@@ -22,11 +22,11 @@ from textsynth.records import Record
 INNER = (0.78, 0.2, 0.02)
 """Of the rows learned from, the shares that a table's own profile learns, chooses its trees by, and does not need."""
 MOST_CARRIED = 5
-FEWEST, ENOUGH, LEAF = 20, 60, 20
+FEWEST, ENOUGH, LEAF = 20, 60, 10
 """A table of so few rows is learned as if each stood there more often, up to ``ENOUGH``; leaves count different rows.
 
-Trees of children have leaves of ``LEAF`` rows, as those of their context: chosen on the few steer rows, they would often
-be too coarse to tell one context from another.
+Trees of children have leaves of ``LEAF`` rows. Chosen on the steer rows, which are few, they would often be too coarse to
+tell one context from another; a context already holds rows of enough privacy units.
 """
 
 

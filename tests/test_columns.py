@@ -79,6 +79,8 @@ def test_named_ids_and_plain_numbers() -> None:
     assert kind_of(spread, "Complaint ID").kind == "id"
     assert kind_of(spread, "customerId").kind == "id"
     assert kind_of(spread, "amount paid").kind == "integer"
+    every_other = kind_of([n for n in range(200) if n % 2 or n % 5 == 0], "row")
+    assert (every_other.kind, every_other.sequential) == ("id", True)
 
 
 def test_key_is_an_id_whatever_it_looks_like() -> None:

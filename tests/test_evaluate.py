@@ -113,6 +113,10 @@ def test_plots_have_the_form_that_is_written_down(adult, banking):
         assert len(each["bins"]) == len(each["real"]) == len(each["synthetic"]) == len(each["holdout"])
         assert sum(each["real"]) == pytest.approx(1) and sum(each["synthetic"]) == pytest.approx(1)
     assert [m["accuracy"] for m in plots["marginals"]] == sorted(m["accuracy"] for m in plots["marginals"])
+    groups = {each["group"]: each for each in plots["bias"]}
+    assert set(groups) == {"Male", "Female"} and groups["Male"]["outcome"] == ">50K"
+    assert groups["Male"]["outcome_real"] > groups["Female"]["outcome_real"]
+    assert {each["of"] for each in plots["importances"]} == {"fidelity.detection.table"}
     drawn = banking.as_data()["plots"]
     assert set(drawn["map"]["sets"]) == {"real", "holdout", "synthetic", "rejected"}
     for points in drawn["map"]["sets"].values():
@@ -174,6 +178,19 @@ def test_mixed_records_have_rows_and_texts_measured():
     assert kinds["narrative"] == "text" and kinds["received"] == "datetime" and "narrative#words" in kinds
     received = next(m for m in found.plots["marginals"] if m["field"] == "received")
     assert received["bins"][0].startswith("≥ 20")
+
+
+def test_absent_and_null_cells_are_compared_like_others():
+    def row(at, seed):
+        chance = np.random.default_rng([at, seed])
+        found = {"a": int(chance.integers(9)), "b": float(chance.normal()), "c": "xyz"[chance.integers(3)]}
+        return found if at % 3 else {"a": None, "b": found["b"]}
+
+    sets = [[row(at, seed) for at in range(150)] for seed in range(3)]
+    found = evaluate(sets[0], real=sets[1], holdout=sets[2], groups=["privacy"])
+    assert found.value("privacy.identical").value == 0 and found.passed
+    copied = evaluate([dict(row) for row in sets[1]], real=sets[1], holdout=sets[2], groups=["privacy"])
+    assert copied.value("privacy.identical").value == 1 and not copied.passed
 
 
 def test_dialogues_nested_objects_and_lists_are_measured():

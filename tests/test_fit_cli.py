@@ -95,6 +95,16 @@ def test_unseen_conditions_are_said(people: Path, tmp_path: Path, capsys: pytest
     assert "unseen: job='cook', mark='a': never in the train rows" in capsys.readouterr().err
 
 
+def test_traits_come_from_the_model_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "notes.jsonl"
+    rows = [{"note": row["note"] or "Nothing to add", "gift": row["gift"]} for row in orders(120)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run("fit", str(data), "-o", str(tmp_path / "p"), "--no-embeddings", "--traits", "scripted", "--json")
+    traits = json.loads(capsys.readouterr().out)["traits"]
+    assert traits
+    assert all(trait["field"] == "note" and trait["options"][-1] == "other" for trait in traits)
+
+
 def test_facts_as_json(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("fit", str(people), "-o", str(tmp_path / "p"), "--no-embeddings", "--audit", "--json", "--seed", "3")
     data = json.loads(capsys.readouterr().out)

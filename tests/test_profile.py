@@ -270,6 +270,11 @@ def test_only_train_rows_are_learned_from(rows: list[Record]) -> None:
         ([{"name": n} for n in range(80)], {"label": "nmae"}, "did you mean name"),
         ([{"a": n} for n in range(80)], {"sizes": (0.9, 0.2, 0.1)}, "three shares"),
         ([{"a": n} for n in range(79)] + [5], {}, "row 79 must be an object"),
+        (
+            [{"a": n, "who": n % 9} for n in range(80)],
+            {"key": "who"},
+            "50 different values of the key 'who' are needed, got 9",
+        ),
     ],
 )
 def test_bad_data_is_named_at_once(rows: list[Any], options: dict[str, Any], message: str) -> None:

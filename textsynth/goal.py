@@ -43,7 +43,7 @@ class Goal:
         patience: windows without progress after which no more are accepted than wanted.
         rows: rows drawn from the distribution wanted.
         size: draws in a window.
-        watch: the filter that embeds the texts; ``None`` for records without text.
+        watch: the filter that reads the texts, and embeds them if the profile has clusters; ``None`` for records without text.
         steer: real records of the split that steers.
         train: real records that others are compared with.
         arms: the ways of asking, for the account.
@@ -62,7 +62,8 @@ class Goal:
         train: Sequence[Record],
         arms: Arms | None,
     ) -> None:
-        self.records, self.accepted, self._patience, self._watch, self._arms = records, accepted, patience, watch, arms
+        self.records, self.accepted, self._patience, self._arms = records, accepted, patience, arms
+        self._watch = watch if watch is not None and watch.embeds else None
         self._cells = Cells(rows, records=records, size=size)
         self._real = (list(steer[:COMPARED]), list(train[:COMPARED]))
         self._reference: Reference | None = None

@@ -44,7 +44,8 @@ class Joint:
         texts = {field.path for field in profile.text_fields if field.path}
         top = dict.fromkeys(field.path[0] for field in profile.fields if field.path)
         self.partial = frozenset(name for name in top if any(path[0] == name and len(path) > 1 for path in texts))
-        self.names = tuple(n for n in top if (n,) not in texts and (not self.only or n in self.only))
+        self.known = tuple(name for name in top if (name,) not in texts)
+        self.names = tuple(name for name in self.known if not self.only or name in self.only)
         self.derived = tuple(field.name for field in profile.derived)
         self._ids = {f.path[0]: Ids(f, seed) for f in profile.fields if f.kind == "id" and len(f.path) == 1}
 

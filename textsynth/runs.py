@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from textsynth import edges, export, report
 from textsynth.assemble import Parts, assemble, pick, real_rows
-from textsynth.errors import LedgerError, TextsynthError
+from textsynth.errors import ExportError, LedgerError, TextsynthError
 from textsynth.ledger import Ledger, Totals
 from textsynth.recipe import ExportSpec, Recipe, from_yaml
 from textsynth.records import Completion, Draw, Drop, Record, Request
@@ -161,8 +161,14 @@ class Run:
         """Return the datasets ``boundary`` and ``invalid`` that the recipe's ``edge_cases`` asks for; none if it does not."""
         spec, schema = self.recipe.edge_cases, self.parts.schema
         made = edges.edge_splits(spec, schema, list(self.records()), self.recipe.seed) if spec else {}
-        described = {"boundary": edges.boundary_schema(schema), "invalid": edges.invalid_schema()}
-        return {name: export.to_plain(rows, described[name], name) for name, rows in made.items()}
+        return {name: self._edge_dataset(name, rows) for name, rows in made.items()}
+
+    def _edge_dataset(self, name: str, rows: list[Record]) -> Dataset:
+        schema, invalid = self.parts.schema, edges.invalid_schema()
+        try:
+            return export.to_plain(rows, edges.boundary_schema(schema) if name == "boundary" else invalid, name)
+        except ExportError:  # what no column can hold goes as JSON text
+            return export.to_plain(edges.as_text(rows, schema), invalid, name)
 
     @property
     def rejected(self) -> Dataset:

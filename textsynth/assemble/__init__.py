@@ -17,6 +17,7 @@ from textsynth import prompts
 from textsynth.assemble._asking import build_arms, check_variables, load_prompt, main_prompt, method_setting, trial
 from textsynth.assemble._building import build_engine, build_filters, build_judges, named
 from textsynth.assemble._content import (
+    check_edge_cases,
     choose_decoding,
     drawn_attributes,
     export_form,
@@ -127,6 +128,7 @@ def assemble(recipe: Recipe, *, dry_run: bool = False, purpose: Purpose = "run")
     known = (*names, *(joint.derived if joint else ()))
     spec = seed_spec(recipe, fitted) if purpose == "run" else None
     rows = problems.attempt(lambda: seed_rows(recipe, spec, schema, names, method, fitted), "seeds") or []
+    problems.attempt(lambda: check_edge_cases(recipe, schema), "edge_cases")
     quotas = problems.attempt(lambda: quota_counts(recipe, schema), "quotas") or {}
     partial_fields = joint.partial if joint else frozenset()
     whole = [name for name in names if name not in partial_fields]

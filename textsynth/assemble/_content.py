@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from textsynth import attributes, seeds
+from textsynth import attributes, edges, seeds
 from textsynth.assemble._building import named
 from textsynth.assemble._fitted import Fitted
 from textsynth.attributes import Attribute, Choice
@@ -110,6 +110,25 @@ def seed_rows(
     if wrong := seeds.check(spec, rows, recipe.records):
         raise RecipeError(wrong)
     return rows
+
+
+def check_edge_cases(recipe: Recipe, schema: RecordSchema) -> None:
+    """Refuse edge cases that this schema does not offer."""
+    spec = recipe.edge_cases
+    if spec is None:
+        return
+    offered = edges.ways(schema)
+    known = {"boundary": list(offered.boundary), "invalid": list(offered.invalid)}
+    found = [
+        f"edge_cases.ways: this schema offers no {way!r}; it offers {', '.join([*known['boundary'], *known['invalid']])}"
+        for way in spec.ways
+        if way not in offered.boundary and way not in offered.invalid
+    ]
+    for kind, share in (("boundary", spec.boundary), ("invalid", spec.invalid)):
+        if share and not known[kind]:
+            found.append(f"edge_cases.{kind}: this schema offers no way; give it bounds, patterns or closed sets")
+    if found:
+        raise RecipeError(found)
 
 
 def choose_decoding(recipe: Recipe, schema: RecordSchema, drawn: Sequence[str], method: Method) -> Decoding:

@@ -66,7 +66,7 @@ def load_fitted(recipe: Recipe, purpose: Purpose) -> Fitted | None:
 
     profile = Profile.load(recipe.folder / spec.folder)
     joint = Joint(profile, fixed=spec.fixed, weights=spec.weights, only=spec.only, seed=recipe.seed)
-    lost = [unknown("profile.only", name, joint.names) for name in spec.only if name not in joint.names]
+    lost = [unknown("profile.only", name, joint.known) for name in spec.only if name not in joint.known]
     if lost:
         raise RecipeError(lost)
     joint.rows(Random(0), [{}])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def add(commands: Any) -> None:
     one.add_argument("--limit", type=_positive, metavar="N", help="learn from the first N rows only")
     one.add_argument("--embeddings", default="default", metavar="MODEL", help="for topic clusters of texts")
     one.add_argument("--no-embeddings", action="store_true", help="no topic clusters")
+    one.add_argument("--traits", metavar="MODEL", help="have this model propose label-like traits and read them out")
     one.add_argument("--audit", action="store_true", help="split 50/10/40 instead of 60/20/20, for privacy measures")
     one.add_argument("--json", action="store_true", help="the profile's facts as JSON on standard output")
     what = "draw records from a profile, without a model; texts are left out"
@@ -73,21 +75,36 @@ def fit(options: argparse.Namespace) -> int:
     refuse_folder(options.to)
     started = time.monotonic()
     rows = profiles.read_rows(options.data, part=options.split, limit=options.limit)
-    made = profiles.fit(
-        rows,
-        key=options.key,
-        label=options.label,
-        protected=tuple(filter(None, options.protected.split(","))),
-        seed=options.seed,
-        embeddings=None if options.no_embeddings else options.embeddings,
-        sizes=profiles.AUDIT_SIZES if options.audit else profiles.SIZES,
-        source=options.data,
-    )
+    with asking(options.traits) as ask:
+        made = profiles.fit(
+            rows,
+            key=options.key,
+            label=options.label,
+            protected=tuple(filter(None, options.protected.split(","))),
+            seed=options.seed,
+            embeddings=None if options.no_embeddings else options.embeddings,
+            traits=ask,
+            sizes=profiles.AUDIT_SIZES if options.audit else profiles.SIZES,
+            source=options.data,
+        )
     made.save(options.to)
     code = show(made, options)
     if not options.json:
         _note(f"wrote {options.to} in {time.monotonic() - started:.1f} s; next: textsynth sample {options.to} -n 5")
     return code
+
+
+@contextlib.contextmanager
+def asking(model: str | None) -> Iterator[Any]:
+    """Yield who answers questions about the texts: a model, or ``None`` if none is named."""
+    if model is None:
+        yield None
+        return
+    from textsynth.answering import Answering
+    from textsynth.cli.commands import engine_output
+
+    with engine_output(None), Answering(model) as ask:
+        yield ask
 
 
 def refuse_folder(folder: Path) -> None:

@@ -25,6 +25,8 @@ UNIQUE = 0.98
 ONCE = 0.05
 """A field where more than this share of rows hold a value that occurs once may be text (the rule of mostlyai-engine)."""
 COMMON = 5
+DENSE = 2.5
+"""Unique whole numbers that leave out at most this many times as many count rows: of a split, half the rows are seen."""
 ORDINALS = 20
 """Most distinct whole numbers of an ordinal."""
 OPTIONS = 60
@@ -182,7 +184,7 @@ def _number(base: Field, filled: Sequence[Any]) -> Field:
         return _datetime(base, [to_seconds(str(value), form) for value in counts], len(counts), form)
     base = replace(base, low=low, high=high)
     if whole and base.type == "integer" and _counts_or_names(base, counts, len(filled)):
-        sequential = high - low + 1 <= 1.5 * len(counts)
+        sequential = high - low + 1 <= DENSE * len(counts)
         return replace(base, kind="id", sequential=sequential, pattern=find_pattern([str(v) for v in counts]))
     if whole and len(counts) <= ORDINALS and high - low <= 3 * ORDINALS and len(filled) >= 3 * len(counts):
         return replace(base, kind="ordinal", values=tuple(sorted(counts)))
@@ -195,7 +197,7 @@ def _counts_or_names(base: Field, counts: Counter[Any], n: int) -> bool:
     """Whether whole numbers are ids: unique, and rows counted, or of one number of digits and named as an id."""
     if len(counts) < UNIQUE * n or n < 20 or min(counts) < 0:
         return False
-    if max(counts) - min(counts) + 1 <= 1.5 * len(counts):
+    if max(counts) - min(counts) + 1 <= DENSE * len(counts):
         return True
     return bool(_IDENTIFIER.search(base.path[-1] if base.path else base.name))
 

@@ -152,8 +152,8 @@ def split_half(rows: Sequence[Row], *, seed: int) -> Numbers:
     """Return the numbers of half of the rows, drawn so that rows that say the same stay together."""
     clusters: dict[bytes, list[int]] = {}
     for number, row in enumerate(rows):
-        said = sorted(fold(text) for text in strings(_sortable(row)) if count_words(text) > _SAYS)
-        clusters.setdefault(fingerprint(said or _sortable(row)), []).append(number)
+        said = sorted(fold(text) for text in strings(row) if count_words(text) > _SAYS)
+        clusters.setdefault(_mark(said or row), []).append(number)
     order = np.random.default_rng(seed).permutation(len(clusters))
     groups, chosen = list(clusters.values()), list[int]()
     for at in order:
@@ -168,8 +168,8 @@ def check_overlap(real: Sequence[Row], holdout: Sequence[Row]) -> str:
     Raises:
         RecipeError: there are clearly more of them than twins within real: the holdout was not held out.
     """
-    counts = Counter(fingerprint(_sortable(row)) for row in real)
-    both = sum(fingerprint(_sortable(row)) in counts for row in holdout)
+    counts = Counter(map(_mark, real))
+    both = sum(_mark(row) in counts for row in holdout)
     twins = sum(count for count in counts.values() if count > 1)
     said = f"{both:,} of {len(holdout):,} holdout rows are also real rows"
     if both / len(holdout) - twins / len(real) > _TWINS:
@@ -180,9 +180,12 @@ def check_overlap(real: Sequence[Row], holdout: Sequence[Row]) -> str:
     return f"{said}; {twins:,} of the {len(real):,} real rows have a twin among themselves." if both else ""
 
 
-def _sortable(row: Mapping[str, Any]) -> Any:
-    """Return the row as JSON values, so that dates and the like can be compared."""
-    return json.loads(json.dumps(row, default=str))
+def _mark(value: Any) -> bytes:
+    """Return the fingerprint of JSON values, or of others (dates, decimals) as they are written."""
+    try:
+        return fingerprint(value)
+    except TypeError:
+        return fingerprint(json.loads(json.dumps(value, default=str)))
 
 
 def shared_fields(rows: Three[list[Row]], fields: Sequence[Field], notes: list[str]) -> tuple[Field, ...]:

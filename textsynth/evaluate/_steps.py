@@ -134,8 +134,13 @@ def _named(values: Sequence[Measured], prefix: str) -> Sequence[Measured]:
     return [replace(value, name=value.name.replace("privacy.", prefix, 1)) for value in values]
 
 
-def _as_rows(some: dict[str, list[Any]]) -> list[Any]:
-    return [dict(zip(some, values, strict=True)) for values in zip(*some.values(), strict=True)]
+def _as_rows(some: dict[str, list[Any]]) -> list[str]:
+    """Return each row as one string, its cells apart."""
+    return ["\1".join(map(_cell, values)) for values in zip(*some.values(), strict=True)]
+
+
+def _cell(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def text_steps(texts: Texts, options: Options) -> Iterator[Step]:

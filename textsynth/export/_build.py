@@ -68,14 +68,12 @@ def to_dataset(
 
 
 def to_plain(rows: Sequence[Record], schema: RecordSchema, split: str) -> Dataset:
-    """Return rows as one dataset with a column per field; if some value does not fit its column, all are JSON text."""
-    for options in ({}, {"as_json": tuple(schema.properties)}):
-        form = build("records", options, folder=Path())
-        try:
-            return to_dataset(rows, form, schema, {split: 1.0}, 0)[split]
-        except ExportError as error:
-            refused = error
-    raise refused
+    """Return rows as one dataset with a column per field.
+
+    Raises:
+        ExportError: a value that its column cannot hold.
+    """
+    return to_dataset(rows, build("records", {}, folder=Path()), schema, {split: 1.0}, 0)[split]
 
 
 def check_splits(splits: Mapping[str, float]) -> None:

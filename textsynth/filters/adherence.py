@@ -65,7 +65,7 @@ class Adherence(Filter):
         self._texts = [
             field for field in setting.profile.fields if field.kind in {"text", "dialogue"} and not field.derived
         ]
-        if self._profile.centroids:
+        if self.embeds:
             if missing := embeddings.missing_package():
                 raise missing
             if problem := embeddings.problem(self.model):
@@ -77,19 +77,24 @@ class Adherence(Filter):
         self._fits: Counter[str] = Counter()
         self._asked: Counter[str] = Counter()
 
+    @property
+    def embeds(self) -> bool:
+        """Whether texts are embedded: the profile has topic clusters."""
+        return bool(self._profile.centroids)
+
     def start(self) -> None:
         """Load the embedding."""
-        if self._profile.centroids:
+        if self.embeds:
             self._embedder.start()
 
     def begin(self, batch: Sequence[Candidate]) -> None:
         """Have the texts embedded."""
-        if self._profile.centroids:
+        if self.embeds:
             self._embedder.submit(self._strings(_records(batch)))
 
     def ready(self, batch: Sequence[Candidate]) -> bool:
         """Return whether the texts are embedded."""
-        return not self._profile.centroids or self._embedder.ready(self._strings(_records(batch)))
+        return not self.embeds or self._embedder.ready(self._strings(_records(batch)))
 
     def check(self, batch: Sequence[Candidate]) -> Sequence[Drop | None]:
         """Compare what was asked for with what was read."""
@@ -139,7 +144,7 @@ class Adherence(Filter):
         found = columns(records, self._texts)
         values = dict(derive(found, self._texts).columns)
         vectors = np.zeros((len(records), 0), dtype=np.float32)
-        if self._profile.centroids:
+        if self.embeds:
             parts = {field.name: self._embedder.take(self._text(records, field)) for field in self._texts}
             for name, centroids in self._profile.centroids.items():
                 values[f"{name}#cluster"] = assign(found[name], parts[name], centroids)

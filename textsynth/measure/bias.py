@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from textsynth.measure.counterfactual import association, swap
 from textsynth.measure.measured import Gate, Measured
+from textsynth.measure.predictions import Predictions, predict
 from textsynth.measure.table import Bins, Table
-from textsynth.measure.utility import Predictions, predict
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]

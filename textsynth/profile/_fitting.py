@@ -94,6 +94,7 @@ def fit(
     records = check_rows(rows)
     check_names(records, key=key, label=label, protected=protected)
     units = find_units(records, key=key)
+    check_units(units, key)
     splits = split(units, key=key, seed=seed, sizes=sizes)
     facts = Facts(
         source=source,
@@ -129,6 +130,14 @@ def check_rows(rows: Iterable[Mapping[str, Any]]) -> list[Record]:
             [f"data: row {wrong} must be an object with named fields, got {type(records[wrong]).__name__}"]
         )
     return [dict(row) for row in records]
+
+
+def check_units(units: NDArray[np.int64], key: str) -> None:
+    """Raise ``RecipeError`` if too few people or groups are in the data for any value to be kept."""
+    count = len(np.unique(units))
+    if count < FEWEST:
+        what = f"different values of the key {key!r}" if key else "different rows (near-duplicates count once)"
+        raise RecipeError([f"data: at least {FEWEST} {what} are needed, got {count}"])
 
 
 def check_names(records: Sequence[Record], *, key: str, label: str, protected: Sequence[str]) -> None:

@@ -105,7 +105,7 @@ class Layout:
             if field.kind == "options":
                 found[field.name] = self._options(field, joint)
             elif field.kind == "constant" and field.name not in found:
-                found[field.name] = [_constant(field)] * rows
+                found[field.name] = [_constant(field) for _ in range(rows)]
         fixed = self._hold(held, found, numbers) if held else {}
         for order in self.orders:
             self._mend(order, found, numbers, fixed)
@@ -228,9 +228,11 @@ def _with_empty(field: Field, values: Sequence[Any]) -> list[Any]:
 
 
 def _constant(field: Field) -> Any:
-    """Return the one value, or the one state, of a constant."""
+    """Return the one value of a constant; of one without a value, its state: null, empty or absent."""
     if field.values:
         return field.values[0]
-    if field.nullable and field.type == "null":
+    if field.nullable:
         return None
-    return {"array": [], "object": {}, "string": ""}.get(field.type, ABSENT)
+    if field.optional or not field.empty:
+        return ABSENT
+    return _EMPTY.get(field.type, str)()

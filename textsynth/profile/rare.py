@@ -21,6 +21,7 @@ from textsynth.columns import ABSENT, Field, columns, ordinary, to_numbers
 LEAST = 5
 UNWRITTEN = 0.7
 """Share of rare rows from which on a category of words (names of people) is text, for a model to write."""
+NOTHING = "null, empty or absent: no value is frequent"
 PATTERNED = 0.2
 """Share of rare rows from which on a category of codes with a pattern gives fresh codes instead of its frequent ones."""
 
@@ -94,9 +95,15 @@ def _protect_closed(
             field.name, len(field.values), len(given), "nothing: nearly all values are rare, so a model writes it"
         )
         return replace(field, kind="text", values=(), pattern=""), rare
-    how = "a frequent value, by its share" if kept else "nothing: no value is frequent"
-    how = f"a fresh code of the form {pattern}" if pattern else how
+    if not kept and not pattern:
+        return _unknown(field), Rare(field.name, len(field.values), lost, NOTHING)
+    how = f"a fresh code of the form {pattern}" if pattern else "a frequent value, by its share"
     return replace(field, values=kept, pattern=pattern), Rare(field.name, len(field.values) - len(kept), lost, how)
+
+
+def _unknown(field: Field) -> Field:
+    """Return a field none of whose values can be kept: always null, empty or absent, as it was for nearly all."""
+    return replace(field, kind="constant", values=(), low=None, high=None, pattern="")
 
 
 def _protect_range(
@@ -107,7 +114,7 @@ def _protect_range(
     ranked, owners = numbers[known][order], units[known][order]
     low, high = _limit(ranked, owners, least, field), _limit(ranked[::-1], owners[::-1], least, field)
     if low is None or high is None or low > high:
-        return replace(field, low=None, high=None, values=()), Rare(field.name, len(ranked), len(ranked), "nothing")
+        return _unknown(field), Rare(field.name, len(ranked), len(ranked), NOTHING)
     beyond = int(((ranked < low) | (ranked > high)).sum())
     found = replace(field, low=low, high=high)
     return found, Rare(field.name, beyond, beyond, "a value within the limits") if beyond else None

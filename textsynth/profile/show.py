@@ -27,7 +27,14 @@ class Table:
 
 def tables(profile: Profile) -> list[Table]:
     """Return what a person wants to see of a profile: fields, what is enforced, splits. Empty tables are left out."""
-    made = [_fields(profile), _derived(profile), _enforced(profile), _traits(profile), _splits(profile)]
+    made = [
+        _fields(profile),
+        _derived(profile),
+        _enforced(profile),
+        _never(profile),
+        _traits(profile),
+        _splits(profile),
+    ]
     return [table for table in made if table.rows]
 
 
@@ -116,9 +123,13 @@ def _enforced(profile: Profile) -> Table:
     ]
     ways = {"distance": "the second is learned as its distance from the first", "clip": "mended after sampling"}
     rows += [(f"{o.low} ≤ {o.high}", ways[o.how], f"{o.exceptions:,}" if o.exceptions else "") for o in profile.orders]
-    never = Counter((one, other) for one, _, other, _ in never_together(profile.model))
-    rows += [(f"{a} with {b}", f"{n} pairs of values never stand together", "") for (a, b), n in sorted(never.items())]
     return Table("Always holds, enforced in every sample", ("rule", "how", "exceptions"), tuple(rows), ("exceptions",))
+
+
+def _never(profile: Profile) -> Table:
+    never = Counter((one, other) for one, _, other, _ in never_together(profile.model))
+    rows = [(f"{one}, {other}", str(count)) for (one, other), count in sorted(never.items())]
+    return Table("Values that never stand together, in no sample", ("columns", "pairs"), tuple(rows), ("pairs",))
 
 
 def _traits(profile: Profile) -> Table:

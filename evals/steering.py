@@ -34,6 +34,16 @@ ROOT = Path(__file__).parent.parent
 SHARE = 0.8
 """Of the records accepted, which the steered run keeps."""
 DRAWS = 10
+PROMPT = """---
+purpose: one text with its label, short
+system: You write texts like the ones before, never copies. You answer with one JSON object.
+shot:
+  user: "{% for n in SHOWN %}{{ n }}: {{ seed[n] }}; {% endfor %}{{ seed['TEXT'].split() | length }} words"
+  assistant: "{{ answer | json }}"
+---
+{% for n in SHOWN %}{{ n }}: {{ attributes[n] }}; {% endfor %}{{ attributes['TEXT#words'] }} words
+"""
+"""Short, since a CPU spends most of its time on reading prompts."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +54,21 @@ class Task:
     text: str
     label: str
     fields: tuple[str, ...]
+    shown: tuple[str, ...]
     tokens: int
     max_tokens: int
 
 
 TASKS = {
-    "banking77": Task("banking77", "text", "category", ("category",), 7000, 96),
+    "banking77": Task("banking77", "text", "category", ("category",), ("category",), 4500, 64),
     "cfpb": Task(
-        "cfpb", "narrative", "product", ("product", "issue", "state", "response", "tags"), 18_000, 160
+        "cfpb",
+        "narrative",
+        "product",
+        ("product", "issue", "state", "response", "tags"),
+        ("product", "issue"),
+        8000,
+        110,
     ),
 }
 
@@ -91,7 +108,8 @@ def recipe(
         "name": f"{task.name}-{'steered' if steered else 'unsteered'}",
         "model": model,
         "records": records,
-        "profile": {"folder": str(folder / "profile"), "data": str(folder / "data.jsonl")},
+        "profile": {"folder": str(folder / "profile"), "data": str(folder / "data.jsonl"), "shots": 2},
+        "prompt": PROMPT.replace("TEXT", task.text).replace("SHOWN", repr(list(task.shown))),
         "filters": [
             "refusal",
             "encoding",

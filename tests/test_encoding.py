@@ -51,7 +51,7 @@ def test_numbers_in_bins_keep_their_code_and_their_distribution():
 def test_extremes_are_clipped_to_what_several_rows_reach():
     values = [*range(1000), 10**9, -(10**9)]
     drawn = again(Codec.fit(values, "integer")).decode(Codec.fit(values, "integer").encode(values), random())
-    assert -100 < min(drawn) and max(drawn) < 1100
+    assert min(drawn) > -100 and max(drawn) < 1100
 
 
 def test_no_rare_value_is_stored():

@@ -49,6 +49,18 @@ def test_independent_columns_teach_nothing():
     assert values["utility.ratio"].passed is False
 
 
+def test_the_f1_counts_classes_that_are_missed_where_the_auc_does_not():
+    truth = np.repeat(np.arange(10), 20)
+    right, half = np.eye(10)[truth], np.eye(10)[truth]
+    half[::2] = 0.9 * half[::2] + np.roll(half[::2], 1, axis=1)  # the next class is a little more probable
+    empty = np.zeros((0, 10))
+    names = tuple("abcdefghij")
+    found = Predictions("class", names, truth, half, right, right, empty, truth[:0], np.arange(200), tuple(range(10)))
+    values = by_name(utility(OTHER, label="income", predictions=found, **SETS))
+    assert values["utility.ratio"].passed and values["utility.f1"].passed is False
+    assert values["utility.f1"].value == pytest.approx(f1_score(truth, half.argmax(axis=1), average="macro"))
+
+
 def test_a_number_is_judged_by_its_share_of_variance():
     values = by_name(utility(OTHER, label="age", **SETS))
     assert "R²" in values["utility.tstr"].meaning
@@ -94,9 +106,10 @@ def test_texts_with_shuffled_labels_do_not_train():
     real, holdout, other = labelled("real"), labelled("holdout"), labelled("other")
     good = by_name(utility_of_texts(other, real=real, holdout=holdout))
     assert good["utility.text.tstr"].value > 0.7 and good["utility.text.ratio"].passed
+    assert good["utility.text.f1"].passed
     wrong = Labelled(other.texts, list(np.random.default_rng(0).permutation(other.labels)), other.vectors)
     bad = by_name(utility_of_texts(wrong, real=real, holdout=holdout))
-    assert bad["utility.text.ratio"].passed is False
+    assert bad["utility.text.ratio"].passed is False and bad["utility.text.f1"].passed is False
 
 
 def test_texts_need_no_vectors_and_rows_without_a_label_are_left_out():

@@ -47,6 +47,8 @@ class Joint:
         self.known = tuple(name for name in top if (name,) not in texts)
         self.names = tuple(name for name in self.known if not self.only or name in self.only)
         self.derived = tuple(field.name for field in profile.derived)
+        self.unseen: dict[str, None] = {}
+        """What was asked for and never occurred in the real rows, one sentence each."""
         self._ids = {f.path[0]: Ids(f, seed) for f in profile.fields if f.kind == "id" and len(f.path) == 1}
 
     def rows(self, random: Random, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -58,6 +60,7 @@ class Joint:
         generator = np.random.default_rng(random.getrandbits(64))
         fixed = [{**self.fixed, **some} for some in given] if self.fixed or any(given) else None
         sample = self.profile.sample(len(given), random=generator, fixed=fixed, weights=self.weights or None)
+        self.unseen |= {sentence.partition("; ")[0]: None for sentence in sample.unseen}
         records = self.profile.as_records(sample, random=generator)
         derived = {name: sample.columns[name] for name in self.derived if name in sample.columns}
         wanted = [name for name in self.names if name not in self._ids]

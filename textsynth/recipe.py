@@ -134,6 +134,7 @@ class ProfileSpec(Part):
         default_factory=dict, description="attribute: {value: share}, in place of the real shares"
     )
     only: tuple[str, ...] = Field(default=(), description="which attributes are drawn (default: all)")
+    shots: int = Field(default=3, ge=0, le=100, description="real train rows shown per draw")
 
 
 class ArmSpec(Part):

@@ -130,9 +130,12 @@ def derived_rows(profile: Profile, train: Sequence[Record]) -> list[dict[str, An
 
 def seed_spec(recipe: Recipe, fitted: Fitted | None) -> SeedSpec | None:
     """Return how examples are chosen: as the recipe says, else retrieved from the profile's train rows."""
-    if recipe.seeds is not None or fitted is None or not fitted.train:
+    if recipe.seeds is not None or recipe.profile is None or fitted is None or not fitted.train:
         return recipe.seeds
-    return SeedSpec(path=fitted.source, choose="retrieved", shots=min(3, len(fitted.train)))
+    label = fitted.profile.label
+    match = (label,) if label in fitted.joint.names else ()
+    shots = min(recipe.profile.shots, len(fitted.train))
+    return SeedSpec(path=fitted.source, choose="retrieved", match=match, shots=shots)
 
 
 def make_pool(

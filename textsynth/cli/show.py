@@ -59,6 +59,11 @@ def checked(parts: Parts) -> None:
     out.print(
         f"   method {recipe.method.name}, prompt {parts.prompt.name}, {len(parts.seeds)} seeds, filters {', '.join(parts.filters)}"
     )
+    if joint := parts.plan.joint:
+        drawn = ", ".join(name for name in joint.names if name not in joint.partial)
+        out.print(f"   profile draws {escape(drawn)}; {'steered' if parts.goal else 'not steered'}")
+        for sentence in joint.unseen:
+            out.print(f"   [yellow]{escape(sentence)}[/]")
     local = recipe.engine_name == "vllm"
     by = (
         f"by {parts.decoding.backend}"

@@ -30,6 +30,8 @@ _CUT = 120
 _LONG = 600
 _LENGTHS = 24
 _COPIED = 0.95
+_SEARCHED = 5000
+_BLOCK = 256
 
 
 def table_plots(tables: Three[Table], fields: Sequence[Field]) -> dict[str, Any]:
@@ -98,16 +100,19 @@ def text_plots(texts: Three[list[str]], vectors: Three[Vectors] | None) -> dict[
 
 
 def examples(texts: Three[list[str]], vectors: Three[Vectors]) -> list[dict[str, Any]]:
-    """Return synthetic texts with their nearest real ones: the nearest of all, then some spread over the rest."""
+    """Return some synthetic texts with their nearest real ones: the nearest of all, then some spread over the rest.
+
+    At most 5,000 synthetic texts, evenly spread, are looked at.
+    """
     index = VectorIndex(vectors.real.shape[1])
     index.add(vectors.real, range(len(vectors.real)))
-    near = index.search(vectors.synthetic)
-    order = np.argsort(-near.scores, kind="stable")
+    rows = np.unique(np.linspace(0, len(vectors.synthetic) - 1, min(_SEARCHED, len(vectors.synthetic))).astype(int))
+    near = [index.search(vectors.synthetic[rows[at : at + _BLOCK]]) for at in range(0, len(rows), _BLOCK)]
+    ids, scores = (np.concatenate([getattr(each, name) for each in near]) for name in ("ids", "scores"))
+    order = np.argsort(-scores, kind="stable")
     spread = order[EXAMPLES:][np.linspace(0, len(order) - EXAMPLES - 1, EXAMPLES).round().astype(int)]
-    chosen = [("nearest", row) for row in order[:EXAMPLES]] + [("typical", row) for row in spread]
-    return [
-        _example(why, texts.synthetic[row], texts.real[near.ids[row]], float(near.scores[row])) for why, row in chosen
-    ]
+    chosen = [("nearest", at) for at in order[:EXAMPLES]] + [("typical", at) for at in spread]
+    return [_example(why, texts.synthetic[rows[at]], texts.real[ids[at]], float(scores[at])) for why, at in chosen]
 
 
 def _example(why: str, ours: str, real: str, similarity: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ SMALLEST = 30
 """Fewest rows of a group, in the real and in the holdout data, to measure it."""
 RESAMPLES = 500
 _FIFTHS = float(np.log(1.25))  # the four-fifths rule, as a log ratio
+_CHANCE = 0.00135  # one side of three standard errors, for all groups of a column together
 _GAP = 0.05  # of shares
 _ODDS = 0.15
 _INFORMATION = 0.02  # bits
@@ -60,7 +62,7 @@ def bias(
     """Return five measures for each protected column A; the last four need a label.
 
     - ``bias.representation.A``: |log(share in synthetic / share in real)| of the group that drifts most, beyond what
-      chance does to a group of its size (the four-fifths rule, or three standard errors if those are more);
+      chance does to a group of its size (the four-fifths rule, or three standard errors, more for many groups, if that is wider);
     - ``bias.association.A``: |I_syn(A; label) − I_real(A; label)|, mutual information in bits, corrected for its bias
       in small samples (Miller 1955);
     - ``bias.parity.A``: the gap P(y|a) − P(y|a') in synthetic minus that in real data, for the outcome y and the groups
@@ -135,7 +137,7 @@ def _representation(name: str, counts: Counts, sizes: Sequence[int], seed: int) 
     ratios = log_ratios(totals[0], sizes[0], totals[1], sizes[1])
     pairs = zip(_resample(totals[0], sizes[0], seed), _resample(totals[1], sizes[1], seed + 1), strict=True)
     spread = np.array([log_ratios(one, sizes[0], other, sizes[1]) for one, other in pairs])
-    bands = np.maximum(_FIFTHS, 3 * spread.std(axis=0))
+    bands = np.maximum(_FIFTHS, NormalDist().inv_cdf(1 - _CHANCE / len(ratios)) * spread.std(axis=0))
     worst = int((np.abs(ratios) / bands).argmax())
     of_holdout = log_ratios(totals[2], sizes[2], totals[1], sizes[1])[worst] if len(totals) > 2 else 0.0
     shares = [total / size for total, size in zip(totals, sizes, strict=True)]

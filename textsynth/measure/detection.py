@@ -7,7 +7,7 @@ lies among the rows learnt from, the other among those judged, and is taken for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,6 @@ _COMPONENTS = 50  # of vectors
 _COPIES = 0.45
 _BAND = 0.05  # above the real-against-real value, for tables
 _BAND_TEXT = 0.65
-_FEW = 5_000  # rows of both sides up to which trees use one thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def tell_apart(
         at = np.flatnonzero(truth == side)
         folds[at] = random.permutation(np.arange(len(at)) % FOLDS)
     areas, falls = [], []
-    with threads(len(rows)):
+    with one_thread():
         for fold in range(FOLDS):
             held = folds == fold
             model = _trees(features.categorical, seed + fold).fit(rows[~held], truth[~held])
@@ -175,11 +174,15 @@ def tell_apart(
     return Detection(float(np.mean([each.value for each in areas])), float(error), importances)
 
 
-def threads(rows: int) -> AbstractContextManager[Any]:
-    """Keep trees to one thread where there are too few rows to share out: they would wait for each other."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    return threadpool_limits(1, user_api="openmp") if rows < _FEW else nullcontext()
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep trees to one thread: beside a busy engine, threads that wait for each other take twenty times as long."""
+    try:
+        import sklearn.ensemble  # noqa: F401  (what is not loaded yet is not limited)
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingPackageError("scikit-learn", extra="fit", needed_for="measuring with classifiers") from error
+    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="openmp")
+    return limits
 
 
 def _trees(categorical: Mask, seed: int) -> Any:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from textsynth.columns import ABSENT
 from textsynth.errors import MissingPackageError
-from textsynth.measure.detection import threads
+from textsynth.measure.detection import one_thread
 from textsynth.measure.table import Table, encode
 
 Vectors = NDArray[np.float32]
@@ -90,7 +90,7 @@ def predict(synthetic: Table, *, label: str, real: Table, holdout: Table | None 
         at = {name: code for code, name in enumerate(names)}
         truths = [np.array([at[name] for name in t.labels], dtype=np.int64)[t.values] for t in targets]
     fit = _tree_fitter(encoded.categorical, len(names), seed)
-    with threads(len(tables[0])):
+    with one_thread():
         return _predict(encoded.matrices, truths, names, fit, rows[kept])
 
 
@@ -142,7 +142,8 @@ def _tree_fitter(categorical: NDArray[np.bool_], classes: int, seed: int) -> Fit
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     except ImportError as error:
         raise MissingPackageError("scikit-learn", extra="fit", needed_for="measuring with classifiers") from error
-    options: dict[str, Any] = {"early_stopping": False, "random_state": seed}
+    # Without regularisation a class of a few rows can make the boosting diverge: its leaves hold next to no curvature.
+    options: dict[str, Any] = {"early_stopping": False, "random_state": seed, "l2_regularization": 10.0}
     options |= {"categorical_features": categorical if categorical.any() else None}
     options |= {"max_iter": 100 if classes <= _MANY else 30}
 

@@ -39,8 +39,8 @@ def utility(
     """Return ``utility.tstr``, ``.ratio``, ``.f1``, ``.trts`` and ``.augmentation`` for a column to predict from the others.
 
     A category is judged by the area under the ROC curve (one class against the rest, mean over the classes with 30
-    real rows to learn from and five to test on), a number by R². At most 50,000 rows are learnt from, and tested on. Intervals are bootstrap
-    percentiles over the tested rows (200 resamples, the same for both models compared).
+    real rows to learn from and five to test on) and by macro F1, a number by R². At most 50,000 rows are learnt from, and
+    tested on. Intervals are bootstrap percentiles over the tested rows (200 resamples, the same for both models).
 
     Args:
         predictions: those of ``predict``, if they are there already.

@@ -13,7 +13,7 @@ from textsynth.columns import ABSENT, Field, columns, ordinary, rebuild
 from textsynth.profile._layout import Layout, Part
 from textsynth.profile._model import Model, information
 from textsynth.profile.dependencies import find_rules
-from textsynth.profile.encoding import Codes
+from textsynth.profile.encoding import NUMBERS, Codes
 
 CONTEXT = 5
 """How many of the record's columns an item depends on: those with most mutual information."""
@@ -90,56 +90,48 @@ class Child:
         return cls(field.name, layout, model, tuple(chosen))
 
     def sample(
-        self,
-        lengths: Sequence[int],
-        parent: Codes,
-        parent_names: Sequence[str],
-        random: np.random.Generator,
+        self, lengths: Sequence[int], parent: Codes, parent_names: Sequence[str], random: np.random.Generator
     ) -> list[list[Any]]:
-        """Return one list of items per row, of the given lengths."""
+        """Return one list of items per row, of the given lengths; ``parent`` has the codes of the records, int32 (n, d)."""
         found: list[list[Any]] = [[] for _ in lengths]
-        sizes = np.asarray(lengths)
-        names = self.model.names
+        sizes, names = np.asarray(lengths), self.model.names
         own = [names.index(part.name) for part in self.layout.parts]
-        before = [names.index(BEFORE + part.name) for part in self.layout.parts]
-        last: Codes | None = None
+        last = np.full((len(sizes), len(own)), -1, dtype=np.int32)
         for place in range(int(sizes.max(initial=0))):
             rows = np.flatnonzero(sizes > place)
-            fixed = np.full((len(rows), len(names)), -1, dtype=np.int32)
-            for name in self.context:
-                values = parent[rows, parent_names.index(name)].tolist()
-                fixed[:, names.index(name)] = self.model.codecs[name].encode(values)
-            fixed[:, names.index(POSITION)] = self.model.codecs[POSITION].encode([min(place, POSITIONS)] * len(rows))
-            for target, part in zip(before, self.layout.parts, strict=True):
-                codec = self.model.codecs[BEFORE + part.name]
-                fixed[:, target] = codec.encode([START if codec.kind not in _NUMBERS else ABSENT] * len(rows))
-            if last is not None:
-                decoded = {
-                    part.name: self.model.codecs[part.name].decode(last[rows, i], random)
-                    for i, part in enumerate(self.layout.parts)
-                }
-                for target, part in zip(before, self.layout.parts, strict=True):
-                    fixed[:, target] = self.model.codecs[BEFORE + part.name].encode(decoded[part.name])
-            codes = self.model.draw(len(rows), random, fixed).codes
-            if last is None:
-                last = np.zeros((len(sizes), len(own)), dtype=np.int32)
-            last[rows] = codes[:, own]
-            joint = {
-                part.name: self.model.codecs[part.name].decode(codes[:, i], random)
-                for i, part in zip(own, self.layout.parts, strict=True)
-            }
+            fixed = self._given(place, parent[rows], parent_names, last[rows], random)
+            last[rows] = self.model.draw(len(rows), random, fixed).codes[:, own]
+            joint = self._decode(last[rows], random)
             for row, item in zip(rows.tolist(), self._items(joint, len(rows)), strict=True):
                 found[row].append(item)
         return found
+
+    def _given(
+        self, place: int, parent: Codes, parent_names: Sequence[str], last: Codes, random: np.random.Generator
+    ) -> Codes:
+        """Return what the items at a position are drawn by, as codes; the item's own columns are free (-1)."""
+        names, codecs = self.model.names, self.model.codecs
+        fixed = np.full((len(parent), len(names)), -1, dtype=np.int32)
+        for name in self.context:
+            fixed[:, names.index(name)] = codecs[name].encode(parent[:, parent_names.index(name)].tolist())
+        fixed[:, names.index(POSITION)] = codecs[POSITION].encode([min(place, POSITIONS)])[0]
+        before = self._decode(last, random) if place else {}
+        for part in self.layout.parts:
+            codec = codecs[BEFORE + part.name]
+            start = ABSENT if codec.kind in NUMBERS else START
+            fixed[:, names.index(BEFORE + part.name)] = codec.encode(before.get(part.name, [start] * len(parent)))
+        return fixed
+
+    def _decode(self, codes: Codes, random: np.random.Generator) -> dict[str, list[Any]]:
+        """Return the values of an item's columns."""
+        parts = enumerate(self.layout.parts)
+        return {part.name: self.model.codecs[part.name].decode(codes[:, place], random) for place, part in parts}
 
     def _items(self, joint: Mapping[str, Sequence[Any]], rows: int) -> list[Any]:
         made = self.layout.put_together(joint, rows)
         if len(self.layout.fields) == 1 and not self.layout.fields[0].path:
             return made[self.layout.fields[0].name]
         return list(rebuild(made, self.layout.fields, rows=rows))
-
-
-_NUMBERS = frozenset({"integer", "float", "datetime"})
 
 
 def _before(column: Sequence[Any], position: NDArray[np.int64]) -> list[Any]:
@@ -150,7 +142,7 @@ def _before(column: Sequence[Any], position: NDArray[np.int64]) -> list[Any]:
 
 def _before_part(part: Part) -> Part:
     return Part(
-        BEFORE + part.name, part.field, part.how, part.kind if part.kind in _NUMBERS else "categorical", part.step
+        BEFORE + part.name, part.field, part.how, part.kind if part.kind in NUMBERS else "categorical", part.step
     )
 
 

@@ -27,6 +27,8 @@ from textsynth.tables import read
 
 FEWEST = 50
 """Fewest rows that a distribution can be learned from."""
+UNITS = 20
+"""Fewest privacy units: a value is kept if some of those in train have it (see ``rare``)."""
 TEXT_FILES = {".csv", ".tsv"}
 
 
@@ -135,9 +137,9 @@ def check_rows(rows: Iterable[Mapping[str, Any]]) -> list[Record]:
 def check_units(units: NDArray[np.int64], key: str) -> None:
     """Raise ``RecipeError`` if too few people or groups are in the data for any value to be kept."""
     count = len(np.unique(units))
-    if count < FEWEST:
+    if count < UNITS:
         what = f"different values of the key {key!r}" if key else "different rows (near-duplicates count once)"
-        raise RecipeError([f"data: at least {FEWEST} {what} are needed, got {count}"])
+        raise RecipeError([f"data: at least {UNITS} {what} are needed, got {count}"])
 
 
 def check_names(records: Sequence[Record], *, key: str, label: str, protected: Sequence[str]) -> None:

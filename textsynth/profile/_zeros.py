@@ -2,7 +2,8 @@
 
 A tree's leaf mixes rows that differ, so it can bring together what the real rows keep apart (a husband and "female", a
 first and a second choice that are the same). A pair of codes is ruled out if independence would give it at least
-``EXPECTED`` train rows and at most one in a thousand of those is there. Such a pair is drawn again.
+``EXPECTED`` train rows and at most one in a thousand of those is there; where one column's values have each their own set
+of the other's, so is every pair that does not occur. Such a pair is drawn again.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from textsynth.profile.encoding import Codec, Codes
+from textsynth.profile.encoding import NUMBERS, Codec, Codes
 
 EXPECTED = 15.0
 """Least expected rows: an empty cell has then a chance of 3e-7 (Poisson)."""
 EXCEPTIONS = 0.001
+SPREAD = 0.2
+UNSEEN = 0.02
 NARROW = 120
 """Most codes of a column; of a wider one, only its states (null, absent, empty) are looked at."""
 ROUNDS = 2
@@ -51,8 +54,11 @@ class Zeros:
         found, tables = [], []
         families = [name.partition("#")[0] for name in codecs]
         for one, other in combinations(range(len(parts)), 2):
-            ruled = _ruled_out(narrow[one], narrow[other], int(groups[one].max()) + 1, int(groups[other].max()) + 1)
-            table = ruled[groups[one]][:, groups[other]]
+            counts = _counts(narrow[one], narrow[other], int(groups[one].max()) + 1, int(groups[other].max()) + 1)
+            table = _ruled_out(counts)[groups[one]][:, groups[other]]
+            if _closed(parts[one]) and _closed(parts[other]) and _nested(counts):
+                table |= counts == 0
+                _spare_rare(table, parts[one], parts[other])
             if families[one] == families[other]:  # columns of one text share their states anyway
                 table[parts[one].body.card :], table[:, parts[other].body.card :] = False, False
             if table.any():
@@ -152,7 +158,38 @@ def _groups(codec: Codec) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(codec.body.card, dtype=np.int64), states])
 
 
-def _ruled_out(one: NDArray[np.int64], other: NDArray[np.int64], rows: int, columns: int) -> NDArray[np.bool_]:
-    table = np.bincount(one * columns + other, minlength=rows * columns).reshape(rows, columns)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / max(len(one), 1)
-    return np.asarray((expected >= EXPECTED) & (table <= EXCEPTIONS * expected), dtype=np.bool_)
+def _closed(codec: Codec) -> bool:
+    """Whether the column is a closed set that is looked at code by code."""
+    return codec.kind not in NUMBERS and codec.card <= NARROW
+
+
+def _counts(one: NDArray[np.int64], other: NDArray[np.int64], rows: int, columns: int) -> NDArray[np.int64]:
+    return np.bincount(one * columns + other, minlength=rows * columns).reshape(rows, columns)
+
+
+def _expected(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the counts that independent columns would give."""
+    return np.asarray(np.outer(counts.sum(axis=1), counts.sum(axis=0)) / max(counts.sum(), 1), dtype=np.float64)
+
+
+def _ruled_out(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    expected = _expected(counts)
+    return np.asarray((expected >= EXPECTED) & (counts <= EXCEPTIONS * expected), dtype=np.bool_)
+
+
+def _nested(counts: NDArray[np.int64]) -> bool:
+    """Whether one column's values have each their own set of the other's (product and sub-product), all of it seen.
+
+    Chance would put ``SPREAD`` of the rows or more into pairs that do not occur, and the chance that the next row is a
+    pair not seen yet (pairs seen once over rows; Good 1953) is at most ``UNSEEN``.
+    """
+    rows = max(int(counts.sum()), 1)
+    return bool(_expected(counts)[counts == 0].sum() >= SPREAD * rows and (counts == 1).sum() <= UNSEEN * rows)
+
+
+def _spare_rare(table: NDArray[np.bool_], one: Codec, other: Codec) -> None:
+    """Rule nothing out for rare values: each of them is another value in the end."""
+    if "other" in one.specials:
+        table[one.body.card + one.specials.index("other")] = False
+    if "other" in other.specials:
+        table[:, other.body.card + other.specials.index("other")] = False

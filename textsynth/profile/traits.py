@@ -133,7 +133,8 @@ def _extraction_schema(traits: Sequence[Trait]) -> dict[str, Any]:
 def _trait(field: str, data: Any) -> Trait | None:
     """Read one proposed trait; options are made distinct and ``other`` is added, so that every text has one."""
     name = "_".join(str(data["name"]).lower().split())
-    options = tuple(dict.fromkeys(str(option).strip().lower() for option in data["options"] if str(option).strip()))
+    plain = (str(option).strip(" ,.;:\n").lower() for option in data["options"])
+    options = tuple(dict.fromkeys(option for option in plain if option))
     if not name or len(options) < 2:
         return None
     return Trait(field, name, options if OTHER in options else (*options, OTHER))

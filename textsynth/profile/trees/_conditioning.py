@@ -91,9 +91,7 @@ def _weighted(
         given = fixed[:, column] >= 0
         codes[~given, column] = forests[column].draw(codes[~given], random)
         if given.any():
-            codes[given, column] = -1
             share = forests[column].likelihood(codes[given], fixed[given, column], random)
-            codes[given, column] = fixed[given, column]
             logs[given] += np.log(np.maximum(share, 1e-12))
             chosen = _resample(logs, owner, sizes, random, always=place == last)
             codes, logs = codes[chosen], np.where(chosen == np.arange(len(chosen)), logs, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from textsynth.cli import parser
 from textsynth.cli.commands import COMMANDS
 from textsynth.recipe import StrictLoader
 
+EVALUATE = ROOT / "tests" / "data" / "evaluate"
 README = (ROOT / "README.md").read_text()
 
 
@@ -40,6 +42,16 @@ def test_recipe_runs_on_the_scripted_engine(here):
     assert Path(place) == here / "out" / "tickets"
 
 
+def test_recipe_from_real_data_runs_with_a_profile(here):
+    rows = [json.loads(x) for n in ("real", "other") for x in (EVALUATE / f"complaints_{n}.jsonl").read_text().splitlines()]
+    (here / "real.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ts.fit(str(here / "real.jsonl"), label="product", embeddings=None).save(here / "profile")
+    recipe = yaml.load(blocks("yaml")[1], StrictLoader) | {"records": 40, "model": "scripted", "filters": ["duplicate"]}
+    made = ts.run(recipe, folder=here / "run")
+    assert made.complete and made.accepted == 40
+    assert {name: rows.num_rows for name, rows in made.edge_cases().items()} == {"boundary": 4, "invalid": 2}
+
+
 def test_python_runs(here):
     python = [block for block in blocks("python") if "my_filters.py" not in block]
     assert len(python) == 1
@@ -50,7 +62,7 @@ def test_filter_of_ones_own(here):
     code = next(block for block in blocks("python") if "my_filters.py" in block)
     assert len([line for line in code.splitlines() if line.strip() and not line.startswith("#")]) <= 12
     (here / "my_filters.py").write_text(code)
-    filters = yaml.load(blocks("yaml")[1], StrictLoader)["filters"]
+    filters = yaml.load(blocks("yaml")[2], StrictLoader)["filters"]
     texts = [
         '{"text": "THIS IS ALL SHOUTED OUT"}',
         '{"text": "this is said in a calm voice"}',

@@ -74,6 +74,11 @@ def test_the_example_recipe_of_a_shipped_template_is_one(name, tmp_path, monkeyp
     rows = [{"text": f"row {i}", "label": "spam"} for i in range(5)]
     (tmp_path / "messages.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = yaml.load(LIBRARY[name].example, Loader=StrictLoader)
+    if "profile" in data:
+        real = [{"text": f"Row {i} has {i % 7} words or so", "label": "ab"[i % 2]} for i in range(60)]
+        ts.fit(real, embeddings=None).save(tmp_path / "profile")
+        data["profile"] = {"folder": data["profile"], "data": "real.jsonl"}
+        (tmp_path / "real.jsonl").write_text("".join(json.dumps(row) + "\n" for row in real))
     assert ts.check({"prompt": name, **data, "model": "scripted"}).prompt.name == name
 
 

@@ -16,8 +16,8 @@ from textsynth.pipeline import Pipeline
 from textsynth.recipe import Limits, Recipe, Windows, read
 from textsynth.records import Record
 from textsynth.runs import Run
-from textsynth.windows import Progress
 from textsynth.validate import validate
+from textsynth.windows import Progress
 
 __all__ = ["check", "load_run", "preview", "run", "stream", "synthesize", "validate"]
 Source = Recipe | Mapping[str, Any] | str | Path

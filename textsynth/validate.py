@@ -25,12 +25,12 @@ from textsynth.engines import Engine
 from textsynth.errors import ExportError, Problems, RecipeError, unknown
 from textsynth.filters import Filter, Setting
 from textsynth.judge import Hearing, Judge
-from textsynth.windows import Progress
 from textsynth.recipe import DEFAULT_FILTERS, NamedPart, Recipe
 from textsynth.records import Candidate, Draw, EngineStatus, Record, Seed, Verdict
 from textsynth.registry import pydantic_problems
 from textsynth.schema import RecordSchema, observe
 from textsynth.schema import load as load_schema
+from textsynth.windows import Progress
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -96,7 +96,9 @@ def _number(column: Column, made: int) -> _Coded:
 
 
 def _category(column: Column) -> _Coded:
-    cells = np.where(column.states == 0, column.values, len(column.labels) - 1 + column.states.astype(np.int32)).astype(np.int32)
+    cells = np.where(column.states == 0, column.values, len(column.labels) - 1 + column.states.astype(np.int32)).astype(
+        np.int32
+    )
     return cells.astype(np.float32), cells
 
 

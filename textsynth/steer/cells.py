@@ -220,9 +220,7 @@ class Cells:
     def gaps(self, most: int = 10) -> list[Gap]:
         """Return the cells of one attribute that are farthest from what is wanted by now."""
         found = [
-            Gap(
-                f"{target.names[0]} = {shown(target, cell)}", share * self._kept, self._count(target, cell)
-            )
+            Gap(f"{target.names[0]} = {shown(target, cell)}", share * self._kept, self._count(target, cell))
             for target in self.targets
             for cell, share in target.shares.items()
         ]

@@ -90,7 +90,7 @@ def prepare(case: str, data: Path, folder: Path) -> None:
 
 def child(case: str, folder: Path) -> None:
     """Evaluate one case in this process; print what it took."""
-    from textsynth.evaluate import Progress, evaluate
+    from textsynth.evaluation import Progress, evaluate
 
     began, steps = time.monotonic(), list[tuple[str, float]]()
 

@@ -31,8 +31,8 @@ sys.path.insert(0, str(HERE.parent))
 
 from tests import planted  # noqa: E402
 from textsynth import models  # noqa: E402
-from textsynth.evaluate import Evaluation, evaluate  # noqa: E402
-from textsynth.evaluate._embed import embed  # noqa: E402
+from textsynth.evaluation import Evaluation, evaluate  # noqa: E402
+from textsynth.evaluation._embed import embed  # noqa: E402
 
 DATA = HERE.parent.parent / "shared" / "data"
 RESULTS = HERE / "results"

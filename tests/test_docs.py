@@ -43,7 +43,9 @@ def test_recipe_runs_on_the_scripted_engine(here):
 
 
 def test_recipe_from_real_data_runs_with_a_profile(here):
-    rows = [json.loads(x) for n in ("real", "other") for x in (EVALUATE / f"complaints_{n}.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(x) for n in ("real", "other") for x in (EVALUATE / f"complaints_{n}.jsonl").read_text().splitlines()
+    ]
     (here / "real.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     ts.fit(str(here / "real.jsonl"), label="product", embeddings=None).save(here / "profile")
     recipe = yaml.load(blocks("yaml")[1], StrictLoader) | {"records": 40, "model": "scripted", "filters": ["duplicate"]}

@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from tests.conftest import PROGRAM, ROOT
 from textsynth.errors import RecipeError
-from textsynth.evaluate import Evaluation, Missing, evaluate
+from textsynth.evaluation import Evaluation, Missing, evaluate
 from textsynth.measure.canaries import plant
 from textsynth.measure.measured import Gate, Measured
 from textsynth.text import words

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import planted
-from textsynth.evaluate import GROUPS, evaluate
+from textsynth.evaluation import GROUPS, evaluate
 
 DATA = Path(__file__).parent / "data" / "evaluate"
 

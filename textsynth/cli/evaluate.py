@@ -13,7 +13,7 @@ from textsynth.cli import DONE, LIMITED
 from textsynth.errors import RecipeError
 
 if TYPE_CHECKING:
-    from textsynth.evaluate import Evaluation, Progress
+    from textsynth.evaluation import Evaluation, Progress
     from textsynth.measure.measured import Measured
 
 FILE = "evaluation.json"
@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Evaluate, show the verdict, the values and what was not measured."""
-    from textsynth.evaluate import GROUPS, evaluate
+    from textsynth.evaluation import GROUPS, evaluate
 
     check(options)
     with Steps(as_json=options.json) as steps:
@@ -157,7 +157,7 @@ def show_value(value: Measured) -> None:
     from rich.markup import escape
 
     from textsynth.cli.show import out
-    from textsynth.evaluate import spoken
+    from textsynth.evaluation import spoken
 
     numbers = f"{number(value.value):>8} {number(value.real):>8}   {interval(value):<15}"
     out.print(f"{escape(spoken(value.name)):<28}{numbers} {gate(value)}")

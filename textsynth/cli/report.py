@@ -97,7 +97,7 @@ def read(file: Path) -> dict[str, Any]:
     Raises:
         RecipeError: no such file, or not an evaluation.
     """
-    from textsynth.evaluate import Evaluation
+    from textsynth.evaluation import Evaluation
 
     return Evaluation.load(file).as_data()
 
@@ -123,7 +123,7 @@ def measure_fitted(run: Run) -> dict[str, Any] | None:
 def compare(run: Run, real: Any, holdout: Any, *, label: str, protected: Sequence[str]) -> dict[str, Any]:
     """Measure a run's records, showing each step; what came of it is kept in the run's folder."""
     from textsynth.cli.evaluate import FILE, Steps
-    from textsynth.evaluate import evaluate
+    from textsynth.evaluation import evaluate
 
     with Steps(as_json=False) as steps:
         found = evaluate(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from textsynth import embeddings as models
 from textsynth.errors import RecipeError, TextsynthError
-from textsynth.evaluate import _plots
-from textsynth.evaluate._arrange import (
+from textsynth.evaluation import _plots
+from textsynth.evaluation._arrange import (
     EMBEDDED,
     Chosen,
     arrange_texts,
@@ -25,10 +25,10 @@ from textsynth.evaluate._arrange import (
     read,
     read_canaries,
 )
-from textsynth.evaluate._data import Data, Three, require_names, with_words, write_rows
-from textsynth.evaluate._embed import embed
-from textsynth.evaluate._evaluation import GROUPS, Evaluation, Missing
-from textsynth.evaluate._steps import (
+from textsynth.evaluation._data import Data, Three, require_names, with_words, write_rows
+from textsynth.evaluation._embed import embed
+from textsynth.evaluation._evaluation import GROUPS, Evaluation, Missing
+from textsynth.evaluation._steps import (
     COLUMNS,
     Options,
     Step,

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from textsynth.columns import Field, infer, type_strings
 from textsynth.errors import RecipeError
-from textsynth.evaluate import _data
-from textsynth.evaluate._data import Data, Numbers, Row, Three
-from textsynth.evaluate._derived import derive, take_apart
-from textsynth.evaluate._embed import embed
-from textsynth.evaluate._steps import Options, Texts, dialogue_field
+from textsynth.evaluation import _data
+from textsynth.evaluation._data import Data, Numbers, Row, Three
+from textsynth.evaluation._derived import derive, take_apart
+from textsynth.evaluation._embed import embed
+from textsynth.evaluation._steps import Options, Texts, dialogue_field
 from textsynth.measure.canaries import Planted
 from textsynth.measure.table import KINDS
 

@@ -1,4 +1,4 @@
-"""Data to draw, as ``textsynth.evaluate`` describes it."""
+"""Data to draw, as ``textsynth.evaluation`` describes it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsynth.columns import Field
-from textsynth.evaluate._data import Three
-from textsynth.evaluate._evaluation import spoken
+from textsynth.evaluation._data import Three
+from textsynth.evaluation._evaluation import spoken
 from textsynth.measure.measured import Measured
 from textsynth.measure.table import Bin as TableBin
 from textsynth.measure.table import Bins, Table

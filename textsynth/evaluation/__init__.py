@@ -37,7 +37,7 @@ Plots and examples show real records: the file is as confidential as the real da
 
 from __future__ import annotations
 
-from textsynth.evaluate._evaluation import GROUPS, Evaluation, Missing, spoken
-from textsynth.evaluate._run import Progress, evaluate
+from textsynth.evaluation._evaluation import GROUPS, Evaluation, Missing, spoken
+from textsynth.evaluation._run import Progress, evaluate
 
 __all__ = ["GROUPS", "Evaluation", "Missing", "Progress", "evaluate", "spoken"]

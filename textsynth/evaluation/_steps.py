@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsynth.columns import Field
-from textsynth.evaluate import _diversity
-from textsynth.evaluate._data import Data, Numbers, Three, some
+from textsynth.evaluation import _diversity
+from textsynth.evaluation._data import Data, Numbers, Three, some
 from textsynth.measure import copying, membership, memory, structure, utility
 from textsynth.measure.bias import bias
 from textsynth.measure.canaries import Planted, echo

@@ -26,7 +26,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Synthetic records beside real ones. The JSON form is described in ``textsynth.evaluate``.
+    """Synthetic records beside real ones. The JSON form is described in ``textsynth.evaluation``.
 
     Args:
         values: every measured value, by group.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textsynth.evaluate._data import Three
+from textsynth.evaluation._data import Three
 from textsynth.measure.diversity import Diversity
 from textsynth.measure.measured import Gate, Measured
 from textsynth.text import fold

@@ -60,14 +60,14 @@ class Task:
 
 
 TASKS = {
-    "banking77": Task("banking77", "text", "category", ("category",), ("category",), 4500, 64),
+    "banking77": Task("banking77", "text", "category", ("category",), ("category",), 3500, 64),
     "cfpb": Task(
         "cfpb",
         "narrative",
         "product",
         ("product", "issue", "state", "response", "tags"),
         ("product", "issue"),
-        8000,
+        6000,
         110,
     ),
 }
@@ -120,7 +120,7 @@ def recipe(
             {"label_agreement": {"label": task.label}},
         ],
         "sampling": {"max_tokens": task.max_tokens},
-        "steer": {"arms": {"hotter": {"temperature": 1.3}}, "pool": 1 / SHARE} if steered else False,
+        "steer": {"arms": {"cooler": {"temperature": 0.7}}, "pool": 1 / SHARE} if steered else False,
         "windows": {"size": 24, "lag": 2},
         "limits": {"tokens": tokens, "acceptance": 0},
         "seed": seed,
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--tokens", type=int, help="generated tokens of each run (default: by task)")
     parser.add_argument("--work", type=Path, help="folder of the runs; the same one goes on where it stopped")
     parser.add_argument("--out", type=Path, default=ROOT / "evals" / "results" / "steering.json")
@@ -245,7 +245,7 @@ def main() -> None:
         rows = rows_of(task, options.data)
         if not (folder / "profile" / "profile.json").exists():
             (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-            profile.fit(folder / "data.jsonl", label=task.label, seed=0).save(folder / "profile")
+            profile.fit(folder / "data.jsonl", label=task.label, seed=1).save(folder / "profile")
         tokens = options.tokens or task.tokens
         results = []
         for seed in options.seeds:

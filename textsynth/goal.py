@@ -102,9 +102,10 @@ class Goal:
         blocks, goals = self._cells.indicators([{**e.draw.attributes, **e.observed} for e in self._kept])
         features, goal = [blocks], [goals]
         if self._watch is not None and (reference := self._refer()):
-            ours, bandwidth = self._vectors(self._kept), median_distance(reference.steer)
-            features.append(fourier(ours, bandwidth=bandwidth))
-            goal.append(fourier(reference.steer, bandwidth=bandwidth).mean(axis=0))
+            ours, middle = self._vectors(self._kept), median_distance(reference.steer)
+            for bandwidth in (middle, middle / 3):  # the whole, and who is near whom
+                features.append(fourier(ours, bandwidth=bandwidth))
+                goal.append(fourier(reference.steer, bandwidth=bandwidth).mean(axis=0))
         out = eliminate(np.hstack(features), np.concatenate(goal), self.records)
         return [self._kept[at].draw.index for at in out]
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from textsynth import api, models, prompts, registry
 from textsynth import recipe as recipes
-from textsynth.cli import DONE, LIMITED, augment, evaluate, fit, related, show
+from textsynth.cli import DONE, LIMITED, augment, evaluate, fit, related, show, swap
 from textsynth.cli import report as report_page
 from textsynth.cli.progress import Live
 from textsynth.errors import RecipeError, unknown
@@ -358,4 +358,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "augment": augment.command,
     "related": related.command,
     "report": report_page.command,
+    "swap": swap.command,
 }

@@ -40,6 +40,7 @@ def add(commands: Any) -> None:
     one.add_argument("--embeddings", default="default", metavar="NAME", help="embedding model, or none")
     one.add_argument("--canaries", type=Path, metavar="FILE", help="JSON of what was planted in the real rows")
     one.add_argument("--rejected", metavar="DATA", help="rows that filters dropped, for the map")
+    one.add_argument("--swaps", type=Path, metavar="FILE", help="pairs that textsynth swap wrote")
     one.add_argument("--groups", default="", metavar="A,B", help="only fidelity, utility, diversity, privacy or bias")
     one.add_argument("--seed", type=int, default=0, metavar="N")
     one.add_argument("--sample", type=int, default=100_000, metavar="N", help="most rows of each set compared")
@@ -64,6 +65,7 @@ def command(options: argparse.Namespace) -> int:
             embeddings=None if options.embeddings == "none" else options.embeddings,
             canaries=options.canaries,
             rejected=options.rejected,
+            swaps=options.swaps,
             groups=split(options.groups) or GROUPS,
             seed=options.seed,
             sample=options.sample,

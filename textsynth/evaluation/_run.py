@@ -39,6 +39,7 @@ from textsynth.evaluation._steps import (
     table_steps,
     text_steps,
 )
+from textsynth.evaluation._swaps import read_swaps, swap_steps
 from textsynth.measure.canaries import Planted
 from textsynth.measure.measured import Measured
 
@@ -75,6 +76,7 @@ def evaluate(
     vectors: Mapping[str, NDArray[np.float32]] | None = None,
     canaries: Planted | str | Path | None = None,
     rejected: Rows = None,
+    swaps: Sequence[Mapping[str, Any]] | str | Path | None = None,
     groups: Sequence[str] = GROUPS,
     seed: int = 0,
     sample: int = SAMPLE,
@@ -99,6 +101,7 @@ def evaluate(
             and of ``rejected`` if wanted on the map.
         canaries: what ``textsynth.measure.canaries.plant`` planted in the real rows, or its JSON file.
         rejected: candidates that filters dropped, for the map.
+        swaps: pairs that ``textsynth.swaps.make_swaps`` wrote, or their file.
         groups: which groups of measures are taken: fidelity, utility, diversity, privacy, bias.
         sample: most rows of each set that are compared.
         limit: most rows of each set that are read.
@@ -111,6 +114,7 @@ def evaluate(
     check_model(embeddings)
     require_names("groups", groups, GROUPS)
     options = Options(label, tuple(protected), seed, read_canaries(canaries))
+    pairs = read_swaps(swaps)
     data = prepare(Three(synthetic, real, holdout), options, text_fields=text_fields, limit=limit)
     given = check_vectors(vectors, data)
     work = Work(on_progress or _ignore, [name for name in groups if name != "privacy" or data.held is None])
@@ -123,6 +127,7 @@ def evaluate(
         steps += [] if texts else [identical_rows(tables)]
     if texts:
         steps += text_steps(texts, options)
+        steps += swap_steps(pairs, data, model=embeddings, seed=seed)
     work.measure(steps)
     sets = _map_sets(data, texts, rejected, vectors, model=embeddings, said=work.embedding)
     return Evaluation(
@@ -130,7 +135,7 @@ def evaluate(
         sizes=_sizes(data, compared, texts),
         fields=tuple({"name": each.name, "kind": each.kind} for each in data.fields),
         notes=(*data.notes, *_cuts(data, compared, texts)),
-        missing=(*not_measured(data, tables, texts, options, groups), *work.missing),
+        missing=(*not_measured(data, tables, texts, options, groups, swapped=bool(pairs)), *work.missing),
         plots=_draw(data, tables, texts, sets, work.values),
     )
 
@@ -163,11 +168,11 @@ def _cuts(data: Data, compared: Chosen, texts: Texts | None) -> list[str]:
 
 
 def not_measured(
-    data: Data, tables: Tables | None, texts: Texts | None, options: Options, groups: Sequence[str]
+    data: Data, tables: Tables | None, texts: Texts | None, options: Options, groups: Sequence[str], *, swapped: bool
 ) -> list[Missing]:
     """Return what was not measured for want of something, with the reason; groups that were not asked for are left out."""
     few = not tables or len(tables.kinds) < COLUMNS
-    swapped = "it needs texts written twice for the same attributes but one: textsynth.measure.counterfactual.swap"
+    unswapped = "" if swapped else "it needs texts written twice for the same attributes but one: textsynth swap"
     found = [
         ("fidelity", "fields", "no field but text has values that can be counted" if tables is None else ""),
         ("fidelity", "texts", "no field of free text with words in ten rows or more of each set" if texts is None else ""),
@@ -177,7 +182,7 @@ def not_measured(
         ("privacy", "nearness of rows and inference attacks", f"fewer than {COLUMNS} fields" if few else ""),
         ("privacy", "canaries", "none were planted, or none were named" if options.canaries is None else ""),
         ("bias", "bias", "no protected field was named" if not options.protected else ""),
-        ("bias", "bias by swapped attributes", swapped),
+        ("bias", "bias by swapped attributes", unswapped),
     ]  # fmt: skip
     return [Missing(what, why) for group, what, why in found if why and group in groups]
 

@@ -33,8 +33,8 @@ WORST = 3
 """How many pairs are steered at a time: those farthest from what chance explains."""
 TRUST = 4
 """As many answers as it takes to believe what was seen of a cell as much as what is usual."""
-OVERSAMPLE = 8
-"""Rows to choose from per draw."""
+OVERSAMPLE = 4
+"""Rows to choose from per draw; with many more, rows that are odd in several ways at once would be preferred."""
 OTHER = ("(other)",)
 
 Floats = NDArray[np.float64]

@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 
 GROUPS = 24
 """Most classes that a split is judged by; a target with more codes is grouped, its histograms are not."""
+UNORDERED = 80
+"""The same of a target without order, whose rare codes have no neighbours to share a group with."""
 GROWN = 0.75
 """Share of the rows that grow a tree; the others prune it."""
 ROWS = 30_000
@@ -143,7 +145,7 @@ def grow(task: Task, random: np.random.Generator) -> tuple[Tree, Floats]:
 def group(target: Codes, card: int, ordered: bool) -> Ints:
     """Return the group of each code: itself if there are few codes or it is frequent; else it shares one with
     neighbours, groups being of equal mass, or (without order) with all rare ones."""
-    if card <= GROUPS:
+    if card <= (GROUPS if ordered else UNORDERED):
         return np.arange(card)
     counts = np.bincount(target, minlength=card)
     heavy = counts * GROUPS >= counts.sum()

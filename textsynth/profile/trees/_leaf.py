@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,16 @@ def measure_share(drawn: Codes, train: Codes, steer: Codes, cards: Sequence[int]
 def standard_error(drawn: int) -> float:
     """Return the standard error of the difference between two shares of so many rows."""
     return math.sqrt(2 * 0.25 / max(drawn, 1))
+
+
+def best_of(choice: Sequence[Mapping[str, Any]]) -> int:
+    """Return which of the sizes tried to take: the one that passed, else the smallest whose share is lowest but for noise.
+
+    Where no size passes, what the rows share is no matter of the leaves: larger ones would only lose what is real.
+    """
+    passed = [place for place, each in enumerate(choice) if each["passed"]]
+    lowest = min(each["share"] for each in choice) + 2 * standard_error(COMPARED)
+    return passed[0] if passed else next(place for place, each in enumerate(choice) if each["share"] <= lowest)
 
 
 def _ranks(column: Codes, card: int) -> Floats:

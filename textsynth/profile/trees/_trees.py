@@ -14,7 +14,7 @@ from textsynth.profile.encoding import Codes, Floats
 from textsynth.profile.trees import _conditioning
 from textsynth.profile.trees._forest import _PARTS, Forest
 from textsynth.profile.trees._growing import Task, grow
-from textsynth.profile.trees._leaf import COMPARED, EXCESS, LEAVES, measure_share, standard_error
+from textsynth.profile.trees._leaf import COMPARED, EXCESS, LEAVES, best_of, measure_share, standard_error
 
 TREES = 12
 """Trees for each column."""
@@ -89,15 +89,17 @@ class Trees:
         order = _order(codes, cards, [names.index(name) for name in given], names.index(target) if target else None)
         sizes = [leaf] if leaf else list(LEAVES if steer is not None and len(steer) else LEAVES[:1])
         choice: list[Mapping[str, Any]] = []
+        grown: list[Trees] = []
         for size in sizes:
             forests = _grow(codes, cards, ordered, order, size, seed)
-            made = cls(tuple(names), tuple(cards), order, size, (), forests, _pairs(codes, cards))
+            grown.append(cls(tuple(names), tuple(cards), order, size, (), forests, _pairs(codes, cards)))
             if leaf or steer is None or not len(steer):
-                return made
-            choice.append(made._judge(codes, steer, ordered, seed))
+                return grown[0]
+            choice.append(grown[-1]._judge(codes, steer, ordered, seed))
             if choice[-1]["passed"]:
                 break
-        return cls(made.names, made.cards, order, size, tuple(choice), made.forests, made.pairs)
+        made = grown[best_of(choice)]
+        return cls(made.names, made.cards, order, made.leaf, tuple(choice), made.forests, made.pairs)
 
     def sample(self, n: int, random: np.random.Generator, fixed: Codes | None = None) -> Drawn:
         """Draw rows.

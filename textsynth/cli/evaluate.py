@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,12 @@ def add(commands: Any) -> None:
     one.add_argument("--seed", type=int, default=0, metavar="N")
     one.add_argument("--sample", type=int, default=100_000, metavar="N", help="most rows of each set compared")
     one.add_argument("--limit", type=int, metavar="N", help="most rows of each set read")
-    one.add_argument("--to", type=Path, metavar="FOLDER", help=f"write {FILE}: every value and the data of all plots")
+    one.add_argument(
+        "--to",
+        type=Path,
+        metavar="FOLDER",
+        help=f"write {FILE} (every value, the data of all plots) and the page report.html",
+    )
     one.add_argument("--json", action="store_true", help="progress and result as JSON lines")
 
 
@@ -73,6 +79,10 @@ def command(options: argparse.Namespace) -> int:
             on_progress=steps.update,
         )
     place = None if options.to is None else found.save(options.to / FILE)
+    if place is not None and find_spec("matplotlib"):
+        from textsynth.report import page
+
+        page.write(place.parent / "report.html", evaluation=found.as_data())
     if options.json:
         print(json.dumps({"event": "result", **found.as_data()}, allow_nan=False), flush=True)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from textsynth.measure.inference import inference
 from textsynth.measure.mauve import mauve
 from textsynth.measure.measured import Measured
 from textsynth.measure.neighbourhood import neighbourhood
+from textsynth.measure.predictions import Predictions, predict
 from textsynth.measure.similarity import similarity
 from textsynth.measure.table import Table
 from textsynth.text import count_words
@@ -111,12 +113,21 @@ def table_steps(tables: Tables, options: Options, *, prefix: str) -> Iterator[St
     yield Step("fidelity", "fields alone and together", lambda: accuracy(made, real=real, holdout=holdout, seed=seed))
     yield Step("fidelity", "shapes and pair trends", lambda: similarity(made, real=real, holdout=holdout))
     yield Step("fidelity", "telling rows apart", lambda: detect(made, real=real, holdout=holdout, seed=seed))
+    three: dict[str, Any] = {"label": label, "real": real, "holdout": holdout, "seed": seed}
+
+    @cache
+    def learnt() -> Predictions | None:
+        """Return what models say of the holdout, for utility and bias alike; nothing where they cannot learn."""
+        try:
+            return predict(made, **three)
+        except ValueError:
+            return None
+
     if label and len(real.names) > 1:
-        learnt = lambda: utility.utility(made, label=label, real=real, holdout=holdout, seed=seed)  # noqa: E731
-        yield Step("utility", "training on rows", learnt)
+        yield Step("utility", "training on rows", lambda: utility.utility(made, **three, predictions=learnt()))
     if protected:
-        drift = lambda: bias(made, protected=protected, label=label, real=real, holdout=holdout, seed=seed)  # noqa: E731
-        yield Step("bias", "bias", drift)
+        said = learnt if label else lambda: None
+        yield Step("bias", "bias", lambda: bias(made, protected=protected, **three, predictions=said()))
     rows, kinds = tables.audited, tables.kinds
     if len(kinds) >= COLUMNS:
         near = lambda: _named(copying.table_copying(*rows, kinds=kinds, seed=seed), prefix)  # noqa: E731

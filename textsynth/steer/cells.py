@@ -29,6 +29,8 @@ MOST_VALUES = 100
 """Values of one attribute that are told apart; the rarer ones are one cell together."""
 MOST_PAIRED = 1600
 """Cells of two attributes together; pairs with more are not steered."""
+MOST_PAIRS = 100
+"""Pairs that are watched: those that say most about each other (mutual information)."""
 WORST = 3
 """How many pairs are steered at a time: those farthest from what chance explains."""
 TRUST = 4
@@ -132,12 +134,7 @@ class Cells:
         self.records, self.size = records, size
         names = list(rows[0]) if rows else []
         self.targets = [target for name in names if len((target := one_way(name, rows)).shares) > 1]
-        self.pairs = [
-            pair
-            for one, other in itertools.combinations(self.targets, 2)
-            if len(one.shares) * len(other.shares) <= MOST_PAIRED
-            for pair in [two_way(one, other, rows)]
-        ]
+        self.pairs = strongest(self.targets, rows)
         self._by_name = {target.names[0]: target for target in self.targets}
         self._tallies = {target.names: Tally(target) for target in (*self.targets, *self.pairs)}
         self._judged = self._kept = 0
@@ -281,13 +278,29 @@ def one_way(name: str, rows: Sequence[Mapping[str, Any]]) -> Target:
     return Target((name,), {c: n / len(values) for c, n in sorted(counts.items(), key=repr)}, open_target.edges)
 
 
-def two_way(one: Target, other: Target, rows: Sequence[Mapping[str, Any]]) -> Target:
-    """Return the cells of two attributes together."""
-    counts: Counter[Hashable] = Counter(
-        (one.cell(row.get(one.names[0])), other.cell(row.get(other.names[0]))) for row in rows
-    )
-    shares = {cell: count / len(rows) for cell, count in sorted(counts.items(), key=repr)}
-    return Target((one.names[0], other.names[0]), shares)
+def strongest(targets: Sequence[Target], rows: Sequence[Mapping[str, Any]]) -> list[Target]:
+    """Return the cells of two attributes together, for the ``MOST_PAIRS`` pairs that say most about each other."""
+    tallies = [Tally(target) for target in targets]
+    codes = [np.array([t.at(t.target.cell(row.get(t.target.names[0]))) for row in rows]) for t in tallies]
+    found = []
+    for a, b in itertools.combinations(range(len(targets)), 2):
+        width = len(tallies[b].shares)
+        if len(targets[a].shares) * len(targets[b].shares) <= MOST_PAIRED:
+            joint, counts = np.unique(codes[a] * width + codes[b], return_counts=True)
+            shares, (one, other) = counts / len(rows), np.divmod(joint, width)
+            said = float(shares @ np.log(shares / (tallies[a].shares[one] * tallies[b].shares[other])))
+            found.append((-said, a, b, one, other, shares))
+    return [
+        pair_of(targets[a], targets[b], one, other, shares)
+        for _, a, b, one, other, shares in sorted(found, key=lambda each: each[:3])[:MOST_PAIRS]
+    ]
+
+
+def pair_of(a: Target, b: Target, one: Any, other: Any, shares: Floats) -> Target:
+    """Return the target of two attributes from the places of their cells and the share of each pair."""
+    first, second = list(a.shares), list(b.shares)
+    cells: dict[Hashable, float] = {(first[i], second[j]): float(p) for i, j, p in zip(one, other, shares, strict=True)}
+    return Target((a.names[0], b.names[0]), cells)
 
 
 def chance_distance(shares: Any, size: int) -> float:

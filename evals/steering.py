@@ -57,18 +57,20 @@ class Task:
     shown: tuple[str, ...]
     tokens: int
     max_tokens: int
+    window: int
 
 
 TASKS = {
-    "banking77": Task("banking77", "text", "category", ("category",), ("category",), 3500, 64),
+    "banking77": Task("banking77", "text", "category", ("category",), ("category",), 3500, 64, 24),
     "cfpb": Task(
         "cfpb",
         "narrative",
         "product",
         ("product", "issue", "state", "response", "tags"),
         ("product", "issue"),
-        6000,
+        10_000,
         110,
+        12,
     ),
 }
 
@@ -121,7 +123,7 @@ def recipe(
         ],
         "sampling": {"max_tokens": task.max_tokens},
         "steer": {"arms": {"cooler": {"temperature": 0.7}}, "pool": 1 / SHARE} if steered else False,
-        "windows": {"size": 24, "lag": 2},
+        "windows": {"size": task.window, "lag": 2},
         "limits": {"tokens": tokens, "acceptance": 0},
         "seed": seed,
     }
@@ -239,6 +241,8 @@ def main() -> None:
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="steering-"))
     found: dict[str, Any] = {"model": Path(options.model).name, "machine": platform.processor() or platform.machine()}
+    if options.out.exists():
+        found = json.loads(options.out.read_text(encoding="utf-8")) | found
     for name in options.tasks:
         task, folder = TASKS[name], work / name
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,8 @@ Ints = NDArray[np.int64]
 
 GROUPS = 24
 """Most classes that a split is judged by; a target with more codes is grouped, its histograms are not."""
-UNORDERED = 80
-"""The same of a target without order, whose rare codes have no neighbours to share a group with."""
+RARE = 200
+"""A code of a target without order is a class of its own if it has at least this part of the rows."""
 GROWN = 0.75
 """Share of the rows that grow a tree; the others prune it."""
 ROWS = 30_000
@@ -143,19 +143,20 @@ def grow(task: Task, random: np.random.Generator) -> tuple[Tree, Floats]:
 
 
 def group(target: Codes, card: int, ordered: bool) -> Ints:
-    """Return the group of each code: itself if there are few codes or it is frequent; else it shares one with
-    neighbours, groups being of equal mass, or (without order) with all rare ones."""
-    if card <= (GROUPS if ordered else UNORDERED):
+    """Return the group of each code, all in one numbering: itself if there are few codes or it is frequent.
+
+    Of a target with order the others share groups of equal mass with their neighbours, of one without all share one.
+    """
+    if card <= GROUPS:
         return np.arange(card)
     counts = np.bincount(target, minlength=card)
-    heavy = counts * GROUPS >= counts.sum()
+    heavy = counts * (GROUPS if ordered else RARE) >= counts.sum()
     groups = np.cumsum(heavy) - 1
-    left, rest = GROUPS - int(heavy.sum()), np.where(heavy, 0, counts)
+    left, rest = max(GROUPS - int(heavy.sum()), 1), np.where(heavy, 0, counts)
+    others = np.zeros(card, dtype=np.int64)
     if ordered:
         middle = (np.cumsum(rest) - rest / 2) / max(rest.sum(), 1)
         others = np.minimum((middle * left).astype(np.int64), left - 1)
-    else:
-        others = np.minimum(np.argsort(np.argsort(-rest, kind="stable"), kind="stable"), left - 1)
     groups = np.where(heavy, groups, int(heavy.sum()) + others)
     return np.asarray(np.unique(groups, return_inverse=True)[1], dtype=np.int64)
 

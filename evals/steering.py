@@ -20,6 +20,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,11 @@ def first_sentences(text: str, words: int) -> str:
 
 
 def recipe(
-    task: Task, model: str, folder: Path, *, seed: int, tokens: int, records: int, steered: bool
+    task: Task, model: str, folder: Path, *, seed: int, tokens: int, records: int, steer: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The recipe of both; only ``steer`` and the number of records differ."""
     return {
-        "name": f"{task.name}-{'steered' if steered else 'unsteered'}",
+        "name": f"{task.name}-{'steered' if steer else 'unsteered'}",
         "model": model,
         "records": records,
         "profile": {"folder": str(folder / "profile"), "data": str(folder / "data.jsonl"), "shots": 2},
@@ -122,7 +123,7 @@ def recipe(
             {"label_agreement": {"label": task.label}},
         ],
         "sampling": {"max_tokens": task.max_tokens},
-        "steer": {"arms": {"cooler": {"temperature": 0.7}}, "pool": 1 / SHARE} if steered else False,
+        "steer": steer or False,
         "windows": {"size": task.window, "lag": 2},
         "limits": {"tokens": tokens, "acceptance": 0},
         "seed": seed,
@@ -135,7 +136,8 @@ def judge(task: Task, made: list[dict[str, Any]], report: list[dict[str, Any]], 
     found = {m.name.rpartition(".")[2]: m.value for m in [*frechet(ours, real), *neighbourhood(ours, real)]}
     found = {name: found[name] for name in ("mmd", "frechet", "recall", "coverage")}
     found["attributes"] = statistics.mean(distance(name, made, report) for name in task.fields)
-    found["tstr_f1"] = tstr(ours, [r[task.label] for r in made], real, [r[task.label] for r in report])
+    learnt = tstr(ours, [r[task.label] for r in made], real, [r[task.label] for r in report])
+    found |= {"tstr_f1": learnt[0], "tstr_accuracy": learnt[1]}
     return {name: float(value) for name, value in found.items()}
 
 
@@ -149,13 +151,13 @@ def distance(name: str, made: list[dict[str, Any]], report: list[dict[str, Any]]
     return float(np.abs(share[0] - share[1]).sum() / 2)
 
 
-def tstr(ours: Any, labels: list[str], real: Any, truth: list[str]) -> float:
-    """Return the macro F1 on report rows of a classifier that learnt from ours."""
+def tstr(ours: Any, labels: list[str], real: Any, truth: list[str]) -> tuple[float, float]:
+    """Return macro F1 and accuracy on report rows of a classifier that learnt from ours."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import f1_score
+    from sklearn.metrics import accuracy_score, f1_score
 
-    model = LogisticRegression(C=10, max_iter=300).fit(ours, labels)
-    return float(f1_score(truth, model.predict(real), average="macro"))
+    said = LogisticRegression(C=10, max_iter=300).fit(ours, labels).predict(real)
+    return float(f1_score(truth, said, average="macro")), float(accuracy_score(truth, said))
 
 
 def mean(many: list[dict[str, float]]) -> dict[str, float]:
@@ -163,17 +165,17 @@ def mean(many: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.mean(each[name] for each in many) for name in many[0]}
 
 
-def compare(task: Task, model: str, folder: Path, *, seed: int, tokens: int) -> dict[str, Any]:
+def compare(task: Task, model: str, folder: Path, *, seed: int, tokens: int, arms: bool) -> dict[str, Any]:
     """Run both with one seed and judge them."""
     embedder = embeddings.load()
     learnt = profile.Profile.load(folder / "profile")
     data = [json.loads(line) for line in (folder / "data.jsonl").read_text(encoding="utf-8").splitlines()]
     report, train = ([data[at] for at in learnt.split(name).tolist()] for name in ("report", "train"))
-    plain = run(
-        recipe(task, model, folder, seed=seed, tokens=tokens, records=100_000, steered=False), folder / f"u{seed}"
-    )
+    steer: dict[str, Any] = {"pool": 1 / SHARE, "arms": {"cooler": {"temperature": 0.7}} if arms else {}}
+    given = partial(recipe, task, model, folder, seed=seed, tokens=tokens)
+    plain = run(given(records=100_000, steer=None), folder / f"u{seed}")
     size = max(round(SHARE * len(plain["records"])), 30)
-    guided = run(recipe(task, model, folder, seed=seed, tokens=tokens, records=size, steered=True), folder / f"s{seed}")
+    guided = run(given(records=size, steer=steer), folder / f"{'s' if arms else 'n'}{seed}")
     size = len(guided["records"])
     random = np.random.default_rng(seed)
 
@@ -226,7 +228,7 @@ def table(task: str, results: list[dict[str, Any]]) -> str:
 
 
 SHOWN = ("steered", "unsteered", "unsteered_all", "real")
-HIGHER = ("recall", "coverage", "tstr_f1")
+HIGHER = ("recall", "coverage", "tstr_f1", "tstr_accuracy")
 
 
 def main() -> None:
@@ -236,6 +238,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--tokens", type=int, help="generated tokens of each run (default: by task)")
+    parser.add_argument("--no-arms", action="store_true", help="one temperature only")
     parser.add_argument("--work", type=Path, help="folder of the runs; the same one goes on where it stopped")
     parser.add_argument("--out", type=Path, default=ROOT / "evals" / "results" / "steering.json")
     options = parser.parse_args()
@@ -253,9 +256,10 @@ def main() -> None:
         tokens = options.tokens or task.tokens
         results = []
         for seed in options.seeds:
-            results.append(compare(task, options.model, folder, seed=seed, tokens=tokens))
-            print(table(name, results), flush=True)
-            found[name] = {"rows": len(rows), "tokens": tokens, "seeds": results}
+            results.append(compare(task, options.model, folder, seed=seed, tokens=tokens, arms=not options.no_arms))
+            title = f"{name}, one temperature" if options.no_arms else name
+            print(table(title, results), flush=True)
+            found[title] = {"rows": len(rows), "tokens": tokens, "seeds": results}
             options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 

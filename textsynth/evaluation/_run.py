@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -272,5 +273,7 @@ class Work:
     def _keep(self, value: Measured) -> None:
         if value.value is None:
             self.missing.append(Missing(value.name, value.meaning))
+        elif math.isnan(value.value):
+            self.missing.append(Missing(value.name, "too few rows of each class to learn from or to test on"))
         else:
             self.values.append(value)

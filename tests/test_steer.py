@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from textsynth.records import Draw
-from textsynth.steer import OVERSAMPLE, Arms, Cells, Ended
+from textsynth.steer import OVERSAMPLE, Arms, Cells, Ended, Wanted
 from textsynth.steer.cells import chance_distance, one_way
 from textsynth.steer.likeness import Reading, Reference
 from textsynth.steer.selection import eliminate, fourier, median_distance
@@ -31,7 +31,7 @@ def draw(index: int, attributes: dict, arm: str = "") -> Draw:
 
 def simulate(*, steered: bool, windows: int = 25, size: int = 20) -> Cells:
     """Keep what a stubborn model makes: whatever it is asked, half of its texts are of topic 0, and label c fails twice of three."""
-    random, cells = Random(1), Cells(rows_of(Random(2), 5000), records=10_000, size=size)
+    random, cells = Random(1), Cells(Wanted(rows_of(Random(2), 5000)))
     for number in range(windows):
         rows = rows_of(random, size * OVERSAMPLE)
         chosen = cells.choose(rows, size) if steered else list(range(size))
@@ -55,7 +55,7 @@ def test_steering_brings_every_attribute_closer_where_the_model_has_its_own_mind
 
 
 def test_what_is_asked_for_is_counted_by_what_was_seen():
-    cells = Cells(rows_of(Random(2), 2000), records=100, size=10)
+    cells = Cells(Wanted(rows_of(Random(2), 2000)))
     one = draw(0, {"label": "a", "text#cluster": 2, "text#words": 5})
     cells.plan([one])
     cells.learn([Ended(one, {"label": "a"}, {"text#cluster": 0})])
@@ -65,7 +65,7 @@ def test_what_is_asked_for_is_counted_by_what_was_seen():
 
 def test_a_pair_that_is_wrong_together_is_found_although_each_alone_is_right():
     target = [{"x": a, "y": a} for a in "ab"] * 500
-    cells = Cells(target, records=1000, size=10)
+    cells = Cells(Wanted(target))
     draws = [draw(at, {"x": "ab"[at % 2], "y": "ab"[at // 2 % 2]}) for at in range(200)]
     cells.plan(draws)
     cells.learn([Ended(each, {}) for each in draws])

@@ -7,14 +7,14 @@ The ``report`` split is not read here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from textsynth.records import Record
-from textsynth.steer import Arms, Cells, Ended
+from textsynth.steer import Arms, Cells, Ended, Wanted
 from textsynth.steer.cells import chance_distance, chance_spread
 from textsynth.steer.likeness import Reading, Reference
 from textsynth.steer.selection import eliminate, fourier, median_distance
@@ -41,8 +41,7 @@ class Goal:
         records: how many records the dataset has in the end.
         accepted: how many may be accepted before some are left out; the same number without a pool.
         patience: windows without progress after which no more are accepted than wanted.
-        rows: rows drawn from the distribution wanted.
-        size: draws in a window.
+        wanted: the cells wanted and their shares.
         watch: the filter that reads the texts, and embeds them if the profile has clusters; ``None`` for records without text.
         steer: real records of the split that steers.
         train: real records that others are compared with.
@@ -55,8 +54,7 @@ class Goal:
         records: int,
         accepted: int,
         patience: int,
-        rows: Sequence[Mapping[str, Any]],
-        size: int,
+        wanted: Wanted,
         watch: Adherence | None,
         steer: Sequence[Record],
         train: Sequence[Record],
@@ -64,7 +62,7 @@ class Goal:
     ) -> None:
         self.records, self.accepted, self._patience, self._arms = records, accepted, patience, arms
         self._watch = watch if watch is not None and watch.embeds else None
-        self._cells = Cells(rows, records=records, size=size)
+        self._cells = Cells(wanted)
         self._real = (list(steer[:COMPARED]), list(train[:COMPARED]))
         self._reference: Reference | None = None
         self._kept: list[Ended] = []

@@ -15,7 +15,7 @@ from textsynth.goal import Goal
 from textsynth.recipe import Recipe
 from textsynth.records import Record, Seed
 from textsynth.seeds import SeedPool, SeedSpec
-from textsynth.steer import Arms, Cells, Steering
+from textsynth.steer import Arms, Cells, Steering, Wanted
 
 if TYPE_CHECKING:
     from textsynth.filters.adherence import Adherence
@@ -46,10 +46,10 @@ class Fitted:
         return [Seed(number, row) for number, row in enumerate(self.train)]
 
     @cached_property
-    def target(self) -> list[dict[str, Any]]:
-        """Many rows of what is wanted, plain values only."""
+    def wanted(self) -> Wanted:
+        """The cells wanted and their shares, of many rows drawn; values that are lists or objects do not count."""
         rows = self.joint.rows(Random(0), [{}] * DRAWN)
-        return [{name: value for name, value in row.items() if not isinstance(value, dict | list)} for row in rows]
+        return Wanted([{name: v for name, v in row.items() if not isinstance(v, dict | list)} for row in rows])
 
 
 def load_fitted(recipe: Recipe, purpose: Purpose) -> Fitted | None:
@@ -153,7 +153,7 @@ def make_pool(
 def make_steering(recipe: Recipe, quotas: Mapping[str, Mapping[Any, int]], fitted: Fitted | None, lag: int) -> Steering:
     """Build the steering; with a profile it knows which cells are wanted."""
     most, size, steer = accepted(recipe), recipe.windows.size, recipe.steer
-    cells = Cells(fitted.target, records=most, size=size) if fitted and steer else None
+    cells = Cells(fitted.wanted) if fitted and steer else None
     arms = Arms(["", *steer.arms]) if steer and steer.arms else None
     return Steering(records=most, quotas=quotas, size=size, lag=lag, cells=cells, arms=arms)
 
@@ -176,8 +176,7 @@ def make_goal(recipe: Recipe, fitted: Fitted | None, steering: Steering, filters
         records=recipe.records,
         accepted=accepted(recipe),
         patience=recipe.steer.patience,
-        rows=fitted.target,
-        size=recipe.windows.size,
+        wanted=fitted.wanted,
         watch=find_watch(filters),
         steer=fitted.steer,
         train=fitted.train,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textsynth.measure.measured import Gate, Measured
+from textsynth.measure.neighbourhood import squares_of
 from textsynth.measure.sampled import SURE, around, choose
 
 Vectors = NDArray[np.float32]
@@ -103,7 +104,7 @@ def _jackknife(value: Callable[[int], float]) -> float:
 
 def _mmd(made: Vectors, real: Vectors, others: list[Vectors], seed: int) -> Measured:
     made, real, *others = [part[choose(len(part), _KERNEL_MOST, seed=seed)] for part in (made, real, *others)]
-    squares = _squares(real, real)
+    squares = squares_of(real, real)
     width = float(np.median(squares[np.triu_indices(len(real), 1)]))
     within = np.exp(-squares / width)
     value, error = _discrepancy(made, real, within, width)
@@ -124,13 +125,8 @@ def _mmd(made: Vectors, real: Vectors, others: list[Vectors], seed: int) -> Meas
 def _discrepancy(made: Vectors, real: Vectors, within: Vectors, width: float) -> tuple[float, float]:
     """Return unbiased MMD² and its standard error (two equal sets: each pair of rows is one observation)."""
     count = len(made)
-    own, across = np.exp(-_squares(made, made) / width), np.exp(-_squares(made, real) / width)
+    own, across = np.exp(-squares_of(made, made) / width), np.exp(-squares_of(made, real) / width)
     table = own + within - across - across.T
     np.fill_diagonal(table, 0)
     rows = table.sum(axis=1, dtype=np.float64) / (count - 1)
     return float(rows.mean()), float(2 * rows.std() / np.sqrt(count))
-
-
-def _squares(left: Vectors, right: Vectors) -> Vectors:
-    found: Vectors = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :] - 2 * (left @ right.T)
-    return np.maximum(found, 0)

@@ -51,9 +51,9 @@ def neighbourhood(
     if size <= k:
         return [_too_few(name, len(synthetic), k) for name in _ADVICE]
     made, real, *others = [part[choose(len(part), size, seed=seed)] for part in parts]
-    radii = _radii(real, k)
-    scores = _score(made, real, radii, k)
-    base = _score(others[0], real, radii, k) if others else None
+    radii = radii_of(real, k)
+    scores = score(made, real, radii, k)
+    base = score(others[0], real, radii, k) if others else None
     usual = (base.precision, base.recall, base.coverage) if base else (None, None, None)
     return [
         _shares("precision", scores.precision, usual[0], size, "of the synthetic texts lie among real ones"),
@@ -107,7 +107,7 @@ def _too_few(name: str, size: int, k: int) -> Measured:
     return Measured(name=f"fidelity.text.{name}", value=None, size=size, meaning=meaning)
 
 
-def _squares(left: Vectors, right: Vectors) -> Vectors:
+def squares_of(left: Vectors, right: Vectors) -> Vectors:
     """Return the squared distances of every row of ``left`` to every row of ``right``, at least 0."""
     found: Vectors = left @ right.T
     found *= -2
@@ -117,21 +117,22 @@ def _squares(left: Vectors, right: Vectors) -> Vectors:
     return found
 
 
-def _radii(vectors: Vectors, k: int) -> Vectors:
+def radii_of(vectors: Vectors, k: int) -> Vectors:
     """Return the squared distance of each vector to its k-th neighbour among the others."""
     found = np.empty(len(vectors), dtype=np.float32)
     for start in range(0, len(vectors), _BLOCK):
-        squares = _squares(vectors[start : start + _BLOCK], vectors)
+        squares = squares_of(vectors[start : start + _BLOCK], vectors)
         found[start : start + _BLOCK] = np.partition(squares, k, axis=1)[:, k]  # the nearest is the vector itself
     return found
 
 
-def _score(made: Vectors, real: Vectors, radii: Vectors, k: int) -> Scores:
-    own = _radii(made, k)
+def score(made: Vectors, real: Vectors, radii: Vectors, k: int) -> Scores:
+    """Return the four values of ``made`` (n × d) against ``real`` (m × d), whose squared ``radii_of`` are known (m)."""
+    own = radii_of(made, k)
     inside = np.zeros(len(made))
     recalled, covered = np.zeros(len(real), dtype=np.bool_), np.zeros(len(real), dtype=np.bool_)
     for start in range(0, len(made), _BLOCK):
-        squares = _squares(made[start : start + _BLOCK], real)
+        squares = squares_of(made[start : start + _BLOCK], real)
         within = squares <= radii
         inside[start : start + _BLOCK] = within.sum(axis=1)
         covered |= within.any(axis=0)

@@ -7,7 +7,18 @@ verdicts of windows up to a stated one, never on timing, so the plan of a run re
 """
 
 from textsynth.steer.arms import Arms
-from textsynth.steer.cells import OVERSAMPLE, Cells, Target
+from textsynth.steer.cells import OVERSAMPLE, Cells, Target, Wanted
 from textsynth.steer.counts import Ended, Steering, acceptance, key, largest_remainder
 
-__all__ = ["OVERSAMPLE", "Arms", "Cells", "Ended", "Steering", "Target", "acceptance", "key", "largest_remainder"]
+__all__ = [
+    "OVERSAMPLE",
+    "Arms",
+    "Cells",
+    "Ended",
+    "Steering",
+    "Target",
+    "Wanted",
+    "acceptance",
+    "key",
+    "largest_remainder",
+]

@@ -121,20 +121,28 @@ class Gap:
     got: int
 
 
+class Wanted:
+    """The targets: of each attribute, and of the pairs that are watched.
+
+    Args:
+        rows: many rows drawn from the distribution wanted (attribute → value); their shares are the targets.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        names = list(rows[0]) if rows else []
+        self.targets = [target for name in names if len((target := one_way(name, rows)).shares) > 1]
+        self.pairs = strongest(self.targets, rows)
+
+
 class Cells:
     """Deficits by cell, and the choice of rows by them.
 
     Args:
-        rows: many rows drawn from the distribution wanted (attribute → value); their shares are the target.
-        records: how many kept records are wanted.
-        size: draws in a full window.
+        wanted: the targets.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], *, records: int, size: int) -> None:
-        self.records, self.size = records, size
-        names = list(rows[0]) if rows else []
-        self.targets = [target for name in names if len((target := one_way(name, rows)).shares) > 1]
-        self.pairs = strongest(self.targets, rows)
+    def __init__(self, wanted: Wanted) -> None:
+        self.targets, self.pairs = wanted.targets, wanted.pairs
         self._by_name = {target.names[0]: target for target in self.targets}
         self._tallies = {target.names: Tally(target) for target in (*self.targets, *self.pairs)}
         self._judged = self._kept = 0

@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Vectors = NDArray[np.float32]
+from textsynth.measure.neighbourhood import Vectors, radii_of, score
 
 NEIGHBOURS = 5
 """The k of recall and coverage."""
@@ -47,34 +44,14 @@ class Reference:
 
     def __init__(self, steer: Vectors, train: Vectors) -> None:
         self.steer, self.train = steer, train
-        self._radii = radii(steer)
+        self._radii = radii_of(steer, NEIGHBOURS)
 
     def read(self, vectors: Vectors) -> list[Reading]:
-        """Return recall and coverage of texts (Kynkäänniemi et al. 2019; Naeem et al. 2020), beside those of real ones."""
+        """Return recall and coverage of texts (see ``measure.neighbourhood``), with what real ones score as their limit."""
         count = min(len(vectors), len(self.train))
-        ours, real = self._shares(vectors), self._shares(self.train[:count])
-        return [
-            Reading(name, value, math.sqrt(value * (1 - value) / len(self.steer)), best - TOLERANCE, True)
-            for (name, value), best in zip(ours.items(), real.values(), strict=True)
-        ]
-
-    def _shares(self, vectors: Vectors) -> dict[str, float]:
-        apart = distances(self.steer, vectors)
-        recall = (apart <= radii(vectors)[None, :]).any(axis=1).mean()
-        coverage = (apart <= self._radii[:, None]).any(axis=1).mean()
-        return {"recall": float(recall), "coverage": float(coverage)}
-
-
-def distances(one: Vectors, other: Vectors) -> NDArray[np.float32]:
-    """Return the Euclidean distances between unit rows, n × m."""
-    found: NDArray[np.float32] = np.sqrt(np.maximum(2 - 2 * (one @ other.T), 0))
-    return found
-
-
-def radii(vectors: Vectors) -> NDArray[np.float32]:
-    """Return each row's distance to its k-th neighbour among the others."""
-    apart = distances(vectors, vectors)
-    np.fill_diagonal(apart, np.inf)
-    k = min(NEIGHBOURS, len(vectors) - 1)
-    found: NDArray[np.float32] = np.partition(apart, k - 1, axis=1)[:, k - 1]
-    return found
+        ours, real = (score(some, self.steer, self._radii, NEIGHBOURS) for some in (vectors, self.train[:count]))
+        found = []
+        for name, value, best in (("recall", ours.recall, real.recall), ("coverage", ours.coverage, real.coverage)):
+            error = math.sqrt(value * (1 - value) / len(self.steer))
+            found.append(Reading(name, value, error, best - TOLERANCE, True))
+        return found

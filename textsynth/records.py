@@ -7,17 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 FinishReason = Literal["stop", "length", "error"]
 Record = dict[str, Any]
 
 
 class Message(TypedDict):
-    """One chat message, in the form every chat template takes."""
+    """One chat message, in the form every chat template takes.
+
+    Those of dialogues with tools have more keys, in OpenAI's and Hugging Face's structure: ``tool_calls`` with the
+    assistant's calls, ``tool_call_id`` and ``name`` with a tool's result.
+    """
 
     role: str
     content: str
+    tool_calls: NotRequired[list[dict[str, Any]]]
+    tool_call_id: NotRequired[str]
+    name: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,9 @@ class Sampling:
 class Request:
     """One question to the engine: step ``step`` of draw ``draw`` (the pair is unique within a run).
 
-    ``schema`` is the text of the JSON Schema that decoding is held to, or ``None`` for free text.
+    ``schema`` is the text of the JSON Schema that decoding is held to, or ``None`` for free text. ``model`` says who answers:
+    the run's own model if empty, else another model (its address) or a worker of the method by its name. ``turn`` is
+    whose turn is written: with "user" the model goes on after its template's opening of a user turn, as if it were the user.
     """
 
     draw: int
@@ -75,6 +84,8 @@ class Request:
     messages: tuple[Message, ...]
     schema: str | None
     sampling: Sampling
+    model: str = ""
+    turn: Literal["assistant", "user"] = "assistant"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ that is how a run resumes in the middle of a dialogue and how ``why`` shows prom
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from textsynth.prompts import Prompt
-from textsynth.records import Candidate, Completion, Draw, Request, Sampling
+from textsynth.records import Candidate, Completion, Draw, Record, Request, Sampling
 from textsynth.schema import RecordSchema
 
 Steps = Generator[Request, Completion, Candidate]
@@ -33,7 +33,8 @@ class Setting:
 
     ``decoding`` returns the schema text that holds the decoder to the named top-level fields; it is computed once per set
     of names. ``attributes`` are the names drawn before generation; of the ``partial`` ones among them (objects with a text
-    inside) the model writes what was not drawn. ``arms`` are the ways of asking by name, the recipe's own
+    inside) the model writes what was not drawn. ``inputs`` are all fields that a draw gives: attributes, fields of earlier
+    steps, columns of its seeds. ``own`` are the fields that the method writes itself, whatever was there. ``arms`` are the ways of asking by name, the recipe's own
     under "". ``repairs`` is how often one draw may ask again.
     """
 
@@ -45,6 +46,8 @@ class Setting:
     variables: Mapping[str, Any]
     repairs: int
     load_prompt: Callable[[str], Prompt]
+    inputs: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
 
     @property
     def free_fields(self) -> tuple[str, ...]:
@@ -61,8 +64,22 @@ class Setting:
 
     def constants(self, draw: Draw) -> dict[str, Any]:
         """Return the drawn values that are whole fields of the record."""
-        wanted = self.schema.properties.keys() - self.partial
+        wanted = self.schema.properties.keys() - self.partial - self.own
         return {name: value for name, value in draw.attributes.items() if name in wanted}
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise ``ValueError`` unless every named field is given by an attribute, an earlier step or the seeds."""
+        if missing := [name for name in names if name not in self.inputs]:
+            given = ", ".join(sorted(self.inputs)) or "nothing"
+            raise ValueError(
+                f"the field {missing[0]!r} must be given by an earlier step, an attribute or the seeds; given: {given}"
+            )
+
+    def given(self, draw: Draw, name: str) -> Any:
+        """Return a field that this draw gives: as drawn or written by an earlier step, else of its first seed."""
+        if name in draw.attributes:
+            return draw.attributes[name]
+        return draw.seeds[0].row.get(name) if draw.seeds else None
 
     def complete(self, name: str, value: Any, draw: Draw) -> Any:
         """Return what the model wrote for a field with the parts of it that were drawn put in."""
@@ -109,6 +126,12 @@ class Method(ABC):
     seeds_are_records: bool = True
     """Whether seeds are examples of whole records, checked against the schema; else they are material for the templates."""
 
+    reasons: ClassVar[Mapping[str, str]] = {}
+    """The drop reasons of this method, each with the cheapest change that helps."""
+
+    paper: ClassVar[str] = ""
+    """Where the method was published: authors, year, title, arXiv number."""
+
     setting: Setting
 
     def record_schema(self, given: RecordSchema | None) -> RecordSchema:
@@ -128,6 +151,22 @@ class Method(ABC):
     def templates(self) -> list[str]:
         """Return the templates named in this method's own options, so that they are checked before the run."""
         return []
+
+    def models(self) -> list[str]:
+        """Return the other models that this method's requests name (``Request.model``): addresses of servers, or ``scripted``."""
+        return []
+
+    def workers(self) -> Mapping[str, Callable[[Request], str]]:
+        """Return plain functions that answer requests, by the name in ``Request.model``.
+
+        Each runs in a thread beside the engine; what it returns stands in the ledger like a completion, so it is not run
+        again when a run is resumed. It gets a request and returns text; what it raises becomes an error's text.
+        """
+        return {}
+
+    def summary(self, records: Iterable[Record]) -> Mapping[str, Any]:
+        """Return figures over the kept records, for the dataset card and ``textsynth show``; none by default."""
+        return {}
 
     def prepare(self, setting: Setting) -> None:
         """Learn about the run, once. Raise ``ValueError`` for options that cannot work here."""

@@ -40,7 +40,12 @@ def check(recipe: Source) -> Parts:
 
 
 def run(
-    recipe: Source, *, folder: str | Path | None = None, on_progress: OnProgress = None, dry_run: bool = False
+    recipe: Source,
+    *,
+    folder: str | Path | None = None,
+    on_progress: OnProgress = None,
+    dry_run: bool = False,
+    reuse: str | Path | None = None,
 ) -> Run:
     """Make a run, or go on with the one in ``folder``, until all records are accepted or a limit is met.
 
@@ -48,13 +53,15 @@ def run(
         folder: the run folder; by default ``runs/<name>`` under the current one.
         on_progress: called a few times a second with where the run stands.
         dry_run: use the scripted engine instead of the model.
+        reuse: the folder of another run, of this recipe before it was changed: requests that were answered there are
+            not asked again, so only what depends on the change is generated.
 
     Raises:
         RecipeError, LedgerError, EngineError, ModelError: see each; what was finished stays in the folder.
     """
     parts = assemble(read(recipe), dry_run=dry_run)
     target = Path(folder) if folder is not None else Path("runs") / parts.recipe.name
-    for _ in kept_records(parts, target, on_progress):
+    for _ in kept_records(parts, target, on_progress, Path(reuse) if reuse else None):
         pass
     return Run(target, parts=parts)
 
@@ -111,9 +118,11 @@ def load_run(folder: str | Path) -> Run:
     return Run(folder)
 
 
-def kept_records(parts: Parts, folder: Path, on_progress: OnProgress) -> Iterator[list[Record]]:
+def kept_records(
+    parts: Parts, folder: Path, on_progress: OnProgress, reuse: Path | None = None
+) -> Iterator[list[Record]]:
     """Yield the records a run keeps, a window at a time."""
-    with closing(Pipeline(parts, folder, on_progress=on_progress)) as pipeline:
+    with closing(Pipeline(parts, folder, on_progress=on_progress, reuse=reuse)) as pipeline:
         for kept in pipeline.records():
             yield [record for _, record in kept]
 

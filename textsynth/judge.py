@@ -96,10 +96,13 @@ class Judge:
         self.notes: list[str] = []
         """What the user should know of filters that broke while remembering."""
         self.costs = {name: Cost() for name in filters}
-        self._room: dict[str, Counter[Hashable]] = {
-            name: Counter({key(value): count for value, count in counts.items()})
-            for name, counts in (quotas or {}).items()
-        }
+        self._room: dict[str, Counter[Hashable]] = {}
+        for name, counts in (quotas or {}).items():
+            self.limit(name, counts)
+
+    def limit(self, name: str, counts: Mapping[Any, int]) -> None:
+        """Keep no more records than ``counts`` says of each value of a field; before any is judged."""
+        self._room[name] = Counter({key(value): count for value, count in counts.items()})
 
     @property
     def complete(self) -> bool:

@@ -25,7 +25,7 @@ from textsynth.records import Completion, Draw, Drop, Record, Seed, Verdict
 
 FILE, LOCK = "ledger.sqlite", "lock"
 COMMIT_SECONDS, COMMIT_ROWS = 0.2, 256
-LAYOUT = "2"
+LAYOUT = "3"
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seeds (id INTEGER PRIMARY KEY, row BLOB NOT NULL);
@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS draws (
     sampling_seed INTEGER NOT NULL, arm TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS completions (
     draw INTEGER, step INTEGER, text TEXT NOT NULL, finish TEXT NOT NULL, prompt_tokens INTEGER, tokens INTEGER,
-    seconds REAL, error TEXT, PRIMARY KEY (draw, step)) WITHOUT ROWID;
+    seconds REAL, error TEXT, request BLOB, PRIMARY KEY (draw, step)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS completions_by_request ON completions (request);
 CREATE TABLE IF NOT EXISTS verdicts (
     draw INTEGER PRIMARY KEY, reason TEXT NOT NULL, detail TEXT, score REAL, culprit TEXT, record BLOB);
 CREATE INDEX IF NOT EXISTS verdicts_by_reason ON verdicts (reason);
@@ -145,7 +146,8 @@ class Ledger:
             changed = differences(held, ours)
             raise LedgerError(
                 f"the run folder {str(self.folder)!r} holds data of another recipe; changed: {'; '.join(changed[:8])}",
-                hint="take the change back, or give the new recipe a folder of its own with --folder",
+                hint="take the change back, or give the new recipe a folder of its own; what is asked alike is not paid for again: "
+                f"--folder NEW --reuse {self.folder}",
             )
         if (kept := self.totals().kept) > records:
             raise LedgerError(
@@ -169,8 +171,8 @@ class Ledger:
                 (draw.index, draw.window, encode(draw.attributes), encode(ids), draw.sampling_seed, draw.arm)
             )
 
-    def add_completion(self, done: Completion) -> None:
-        """Note a completion."""
+    def add_completion(self, done: Completion, request: bytes | None = None) -> None:
+        """Note a completion; ``request`` is a key of what was asked, by which ``answer`` finds it."""
         self._completions.append(
             (
                 done.draw,
@@ -181,6 +183,7 @@ class Ledger:
                 done.tokens,
                 done.seconds,
                 done.error,
+                request,
             )
         )
 
@@ -213,7 +216,7 @@ class Ledger:
                 self._db.executemany("INSERT OR IGNORE INTO seeds VALUES (?, ?)", self._seeds.items())
                 self._db.executemany("INSERT INTO draws VALUES (?, ?, ?, ?, ?, ?)", self._draws)
                 self._db.executemany(
-                    "INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._completions
+                    "INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._completions
                 )
                 self._db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", self._verdicts)
                 self._db.execute("COMMIT")
@@ -253,6 +256,15 @@ class Ledger:
             (index,),
         )
         return [Completion(*row) for row in rows]
+
+    def answer(self, request: bytes) -> Completion | None:
+        """Return a completion of a request with this key, errors left out; ``None`` if there is none."""
+        row = self._db.execute(
+            "SELECT draw, step, text, finish, prompt_tokens, tokens, seconds, error FROM completions "
+            "WHERE request = ? AND finish != 'error' ORDER BY draw, step LIMIT 1",
+            (request,),
+        ).fetchone()
+        return None if row is None else Completion(*row)
 
     def verdict(self, index: int) -> tuple[Drop, Record | None] | None:
         """Return how one draw ended (``KEPT`` as reason for a kept one) and its record; ``None`` while it is open."""
@@ -353,6 +365,9 @@ def differences(held: Any, ours: Any, path: str = "") -> list[str]:
     if isinstance(held, dict) and isinstance(ours, dict):
         keys = dict.fromkeys([*held, *ours])
         return [line for k in keys for line in differences(held.get(k), ours.get(k), f"{path}.{k}" if path else str(k))]
+    if isinstance(held, list) and isinstance(ours, list) and len(held) == len(ours):
+        pairs = enumerate(zip(held, ours, strict=True))
+        return [line for at, (old, new) in pairs for line in differences(old, new, f"{path}[{at}]")]
     if held == ours:
         return []
     return [f"{path}: {short(held)} → {short(ours)}"]

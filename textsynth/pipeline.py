@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from textsynth import topics
 from textsynth.assemble import Parts
+from textsynth.errors import EngineError
 from textsynth.goal import UNSELECTED, Goal
 from textsynth.judge import FIRST_STEP, Hearing, Judge
 from textsynth.ledger import KEPT, Ledger
 from textsynth.records import Candidate, Completion, Draw, Drop, Record, Request, Verdict
 from textsynth.registry import contain
-from textsynth.steer import Ended
+from textsynth.routing import Router
+from textsynth.steer import Ended, largest_remainder
 from textsynth.windows import Active, Progress, Window
 
-TICK = 0.05
-"""Longest wait for the engine in one turn, seconds."""
 NOTE_SECONDS = 2.0
 """Seconds between two notes of the time spent, so that a killed process's time is not lost."""
 REOPENED = ("surplus", UNSELECTED)
@@ -37,14 +39,30 @@ class Pipeline:
         parts: from ``assemble``.
         folder: the run folder; what it holds already is continued.
         on_progress: called a few times a second.
+        reuse: another run folder; a request that was answered there is not asked again.
 
     Raises:
         LedgerError: the folder is in use, damaged, cannot be written, or holds data of another recipe.
     """
 
-    def __init__(self, parts: Parts, folder: Path, *, on_progress: Callable[[Progress], None] | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        folder: Path,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        reuse: Path | None = None,
+    ) -> None:
         self.parts, self.recipe, self.engine = parts, parts.recipe, parts.engine
+        self._earlier = Ledger(reuse) if reuse else None
         self.ledger = Ledger(folder, write=True)
+        self.router = Router(
+            engine=parts.engine,
+            others=parts.others,
+            speaker=parts.speaker,
+            ledger=self.ledger,
+            earlier=self._earlier,
+        )
         self.goal = parts.goal
         self._most = self.goal.accepted if self.goal else self.recipe.records
         self.judge = Judge(filters=parts.filters, records=self._most, quotas=parts.quotas)
@@ -53,12 +71,9 @@ class Pipeline:
         self._windows: deque[Window] = deque()
         self._active: dict[int, Active] = {}
         self._hearing: Hearing | None = None
-        self._questions: dict[str, deque[Request]] = {name: deque() for name in parts.judges}
-        self._urgent: deque[Request] = deque()
-        self._fresh: deque[Request] = deque()
         self._reasons: Counter[str] = Counter()
         self._recent: deque[tuple[int, int]] = deque(maxlen=self.recipe.limits.windows)
-        self._tokens = self._tokens_before = 0
+        self._tokens = 0
         self._kept_before = 0
         self._started = self._drawn = self._noted = time.monotonic()
         try:
@@ -73,18 +88,21 @@ class Pipeline:
 
     def records(self) -> Iterator[list[tuple[int, Record]]]:
         """Run until a stop rule holds; yield newly kept records with their index, window by window."""
-        if self._finished():
+        ungrown = self.recipe.topics is not None and not self.ledger.fact("topics")
+        if not ungrown and self._finished():
             self._finish()
             return
         self._say("loading the model")
         for judging in self.parts.filters.values():
             judging.start()
-        for engine in (*self.parts.judges.values(), self.engine):
+        for engine in self.router.engines:
             engine.start(backend=self.parts.decoding.backend)
         self._started = time.monotonic()
+        if ungrown:
+            self._grow_topics()
         while not self._finished():
-            self._feed()
-            for done in self._collect():
+            self.router.feed(self._plan_window)
+            for done in self.router.collect():
                 self._advance(done)
             kept = self._judge_windows()
             self.ledger.tick()
@@ -105,17 +123,21 @@ class Pipeline:
             try:
                 for judging in self.parts.filters.values():
                     judging.close()
-                for engine in (*self.parts.judges.values(), self.engine):
+                for engine in self.router.engines:
                     engine.close()
             finally:
                 self.ledger.close()
+                if self._earlier:
+                    self._earlier.close()
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
         """Bring plan, filters, quotas and open draws to where the ledger ends."""
+        if self.recipe.topics and (leaves := self.ledger.fact("topics")):
+            self._share_topics(leaves)
         totals = self.ledger.totals()
-        self._tokens = self._tokens_before = totals.tokens
+        self._tokens = totals.tokens
         self._reasons.update(totals.reasons)
         if totals.kept < self.recipe.records:
             for reason in REOPENED:
@@ -154,27 +176,6 @@ class Pipeline:
 
     # --- one turn ----------------------------------------------------------------------------------------------------
 
-    def _feed(self) -> None:
-        """Keep the engine full: first what draws under way ask, then new draws, planned a window at a time."""
-        room = self.engine.room()
-        while room > len(self._urgent) + len(self._fresh) and self._plan_window():
-            pass
-        batch: list[Request] = []
-        while len(batch) < room and (self._urgent or self._fresh):
-            batch.append(self._urgent.popleft() if self._urgent else self._fresh.popleft())
-        if batch:
-            self.engine.submit(batch)
-        for name, engine in self.parts.judges.items():
-            waiting = self._questions[name]
-            if asked := [waiting.popleft() for _ in range(min(engine.room(), len(waiting)))]:
-                engine.submit(asked)
-
-    def _collect(self) -> Iterator[Completion]:
-        """Yield what the engines finished; only the main one is waited for."""
-        for engine in self.parts.judges.values():
-            yield from engine.collect(0)
-        yield from self.engine.collect(TICK)
-
     def _plan_window(self) -> bool:
         """Plan one more window; False when none is wanted now."""
         limit = self.recipe.limits.draws
@@ -199,7 +200,8 @@ class Pipeline:
             if request is not None:
                 first.append(request)
         first.sort(key=lambda r: "".join(m["content"] for m in r.messages))
-        self._fresh.extend(first)
+        for request in first:
+            self.router.begin(request)
 
     def _step(self, active: Active, done: Completion | None) -> Request | None:
         """Move one draw forward; return its next request, or note its candidate."""
@@ -224,7 +226,6 @@ class Pipeline:
 
     def _advance(self, done: Completion) -> None:
         """Hand a completion to its draw."""
-        self.ledger.add_completion(done)
         self._tokens += done.tokens
         if done.step >= FIRST_STEP:
             if self._hearing is not None:
@@ -234,7 +235,7 @@ class Pipeline:
             return
         active.window.tokens[done.draw] += done.tokens
         if (request := self._step(active, done)) is not None:
-            self._urgent.append(request)
+            self.router.ask(request)
 
     def _judge_windows(self) -> list[tuple[int, Record]]:
         """Judge every window that is complete, in order; return what was kept."""
@@ -285,7 +286,7 @@ class Pipeline:
                 if request.step in stored:
                     self._hearing.answer(stored[request.step])
                 else:
-                    self._questions.get(name, self._urgent).append(request)
+                    self.router.ask(replace(request, model=self.parts.filters[name].asked_model))
         verdicts = self._hearing.verdicts
         if verdicts is not None:
             self._hearing = None
@@ -296,6 +297,29 @@ class Pipeline:
         self.ledger.add_verdict(verdict)
         if verdict.drop is not None:
             self._reasons[verdict.drop.reason] += 1
+
+    # --- topics ---------------------------------------------------------------------------------------------------------
+
+    def _grow_topics(self) -> None:
+        """Have the model grow the recipe's tree of topics, before anything is drawn; what it said before is not asked again."""
+        spec = self.recipe.topics
+        if spec is None or self.ledger.fact("topics"):
+            return
+        told = {done.step: done for done in self.ledger.completions(topics.DRAW)}
+        growing = topics.grow(spec, seed=self.recipe.seed, folder=self.recipe.folder)
+        try:
+            leaves = self.router.converse(growing, told, waiting=lambda: self._say("growing topics"))
+        except ValueError as error:
+            raise EngineError(str(error)) from None
+        self._tokens += self.router.generated
+        self.ledger.set_fact("topics", leaves)
+        self._share_topics(leaves)
+
+    def _share_topics(self, leaves: Sequence[str]) -> None:
+        """Draw the topics evenly: as many records of each, as far as the number wanted allows."""
+        shares = largest_remainder(dict.fromkeys(leaves, 1.0), self._most)
+        self.parts.plan.share(topics.FIELD, shares)
+        self.judge.limit(topics.FIELD, shares)
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
@@ -331,7 +355,7 @@ class Pipeline:
 
     def _finish(self) -> None:
         """Stop the engines; draws that are not needed any more end as ``surplus``."""
-        for engine in (*self.parts.judges.values(), self.engine):
+        for engine in self.router.engines:
             engine.cancel()
         if self._enough():
             surplus = Drop("surplus", f"{self.judge.kept} records were already accepted")
@@ -363,7 +387,7 @@ class Pipeline:
         """Write this process's share of the run's totals, in place of what it wrote before."""
         self._noted = now = time.monotonic()
         status = self.engine.status()
-        spent = {"seconds": now - self._started, "tokens": self._tokens - self._tokens_before, "busy": status.busy}
+        spent = {"seconds": now - self._started, "tokens": self.router.generated, "busy": status.busy}
         self.ledger.set_fact("sessions", [*self._sessions, spent])
         self.ledger.set_fact("engine_notes", [*status.notes, *dict.fromkeys(self.judge.notes)])
         if status.facts:
@@ -382,7 +406,7 @@ class Pipeline:
                 draws=self.parts.plan.next_index,
                 reasons=dict(self._reasons.most_common()),
                 tokens=self._tokens,
-                tokens_per_second=(self._tokens - self._tokens_before) / lived,
+                tokens_per_second=self.router.generated / lived,
                 seconds=lived,
                 seconds_left=lived / made * missing if made else None,
                 engine=self.engine.status(),

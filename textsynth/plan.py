@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from textsynth.attributes import Attribute
+from textsynth.attributes import Attribute, Choice
 from textsynth.records import Draw
 from textsynth.seeds import SeedPool
-from textsynth.steer import OVERSAMPLE, Steering
+from textsynth.steer import OVERSAMPLE, Ended, Steering
 
 if TYPE_CHECKING:
     from textsynth.joint import Joint
@@ -36,9 +36,11 @@ class Plan:
         steering: Steering,
         joint: Joint | None = None,
     ) -> None:
-        self.seed, self.attributes, self.seeds, self.steering = seed, attributes, seeds, steering
+        self.seed, self.attributes, self.seeds, self.steering = seed, dict(attributes), seeds, steering
         self.joint = joint
         self.next_index = 0
+        if seeds is not None and getattr(seeds.spec, "grown", 0):
+            steering.learners.append(self._grow_seeds)
 
     def next_window(self, most: int | None = None) -> list[Draw]:
         """Return the next window's draws; none when nothing more is needed or verdicts must be waited for.
@@ -79,6 +81,16 @@ class Plan:
         arm = self.steering.arms.choose(random) if self.steering.arms else ""
         seeds = self.seeds.choose(random, drawn) if self.seeds else ()
         return Draw(index, window, drawn, seeds, sampling_seed, arm)
+
+    def share(self, name: str, counts: Mapping[Any, int]) -> None:
+        """Draw a further attribute so that as many records of each value are kept as ``counts`` says."""
+        self.attributes[name] = Choice(choices=tuple(counts))
+        self.steering.share(name, counts)
+
+    def _grow_seeds(self, ended: Sequence[Ended]) -> None:
+        """Offer what was kept as examples to later draws."""
+        if self.seeds is not None:
+            self.seeds.grow({each.draw.index: each.record for each in ended if each.record is not None})
 
     def restore(self, draws: Sequence[Draw]) -> None:
         """Take over a window that was planned before the run was resumed."""

@@ -31,6 +31,7 @@ from textsynth.errors import RecipeError, unknown
 from textsynth.records import Sampling
 from textsynth.registry import FIRST, pydantic_problems
 from textsynth.seeds import SeedSpec
+from textsynth.topics import TopicSpec
 
 DEFAULT_FILTERS = (
     "refusal", "boilerplate", "encoding", "repetition", "length", "duplicate", "near_duplicate", "copied", "pii", "diversity",
@@ -82,6 +83,13 @@ def read_switch(value: Any) -> Any:
     return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
+def read_step(value: Any) -> Any:
+    """Read the short forms of a step: a method's name, or ``{method: options}``."""
+    if isinstance(value, str) or (isinstance(value, Mapping) and "method" not in value):
+        return {"method": value}
+    return value
+
+
 NamedPart = Annotated[Named, BeforeValidator(read_named), WithJsonSchema(NAMED)]
 AnyAttribute = Annotated[SkipValidation[Attribute], BeforeValidator(attributes.read), WithJsonSchema(ANY_ATTRIBUTE)]
 
@@ -105,6 +113,20 @@ class SamplingSpec(Part):
         if in_process and self.min_p is None and self.top_p is None and self.top_k is None:
             chosen["min_p"] = 0.05
         return Sampling(**chosen)
+
+
+class StepSpec(Part):
+    """One step of a chain: a method with its own template and fields. It knows every field written before it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
+
+    name: str = Field(default="", description="names the step in messages (default: its method)")
+    method: NamedPart
+    prompt: str = Field(default="", description="a template of the library, a file, or the text itself")
+    record_schema: Annotated[Any, WithJsonSchema({"type": ["object", "string"]})] = Field(
+        default=None, alias="schema", description="the fields that this step writes"
+    )
+    sampling: SamplingSpec | None = Field(default=None, description="default: the recipe's")
 
 
 class Limits(Part):
@@ -194,6 +216,13 @@ class Recipe(Part):
         default=None, alias="schema", description="short form, JSON Schema, its file, or {python: module:Class}"
     )
     method: NamedPart = Field(default=Named(name="record"), description="how a draw becomes requests")
+    steps: tuple[Annotated[StepSpec, BeforeValidator(read_step)], ...] = Field(
+        default=(),
+        description="methods in a chain, in place of method, prompt and schema: each knows the fields before it",
+    )
+    topics: TopicSpec | None = Field(
+        default=None, description="a tree of topics that the model grows first; its leaves are drawn evenly as topic"
+    )
     prompt: str = Field(default="", description="a template of the library, a file, or the text itself")
     variables: dict[str, Any] = Field(default_factory=dict, description="further variables of the template")
     seeds: SeedSpec | None = None
@@ -241,6 +270,25 @@ class Recipe(Part):
             raise ValueError(f"model: {wrong}")
         return self
 
+    @model_validator(mode="after")
+    def check_steps(self) -> Recipe:
+        """A chain has its methods, templates and schemas in its steps."""
+        both = [key for key in ("method", "prompt", "record_schema") if key in self.model_fields_set]
+        if self.steps and both:
+            key = "schema" if both[0] == "record_schema" else both[0]
+            raise ValueError(f"{key}: with steps it belongs to one of them: steps: [{{method: ..., {key}: ...}}]")
+        names = [step.name or step.method.name for step in self.steps]
+        if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+            raise ValueError(
+                f"steps: two are called {twice[0]!r}; give one of them another name: {{name: ..., method: ...}}"
+            )
+        return self
+
+    @property
+    def chain(self) -> tuple[StepSpec, ...]:
+        """The steps; of a recipe that has none, the one that it is."""
+        return self.steps or (StepSpec(method=self.method, prompt=self.prompt, schema=self.record_schema),)
+
     def at(self, folder: Path) -> Recipe:
         """Return the same recipe with its paths relative to ``folder``."""
         copy = self.model_copy()
@@ -259,6 +307,8 @@ class Recipe(Part):
     def as_data(self) -> dict[str, Any]:
         """Return the recipe as plain data, defaults left out; ``parse`` reads it back (a class as schema excepted)."""
         data = self.model_dump(by_alias=True, exclude_defaults=True, exclude={"record_schema", "attributes"})
+        for shown, step in zip(data.get("steps", ()), self.steps, strict=False):
+            shown.update({"schema": step.record_schema} if step.record_schema is not None else {})
         data |= {"schema": self.record_schema} if self.record_schema is not None else {}
         data |= {"attributes": {k: v.as_data() for k, v in self.attributes.items()}} if self.attributes else {}
         found: dict[str, Any] = plain(data)

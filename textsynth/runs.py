@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textsynth import edges, export, report
 from textsynth.assemble import Parts, assemble, pick, real_rows
@@ -38,10 +38,8 @@ ADVICE = {
     "engine_error": "look at one with textsynth why: the engine or server refused it",
     "filter_error": "correct the filter: textsynth why shows what it raised",
     "method_error": "correct the method or template: textsynth why shows what it raised",
-    "empty_turn": "raise turn_tokens, or use a larger model",
-    "repeated_turn": "raise sampling.temperature or sampling.repetition_penalty, or use a larger model",
 }
-"""The cheapest change that helps, by reason."""
+"""The cheapest change that helps, by reason; methods add those of their own."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +231,14 @@ class Run:
         """Return the cheapest change that would help most, or an empty string if nothing was dropped for a fault."""
         faults = {r: n for r, n in self.reasons.items() if r not in {"quota", "surplus", "unselected"}}
         worst = max(faults, key=lambda r: faults[r], default="")
-        return f"{worst}: {ADVICE.get(worst, 'loosen this filter, or change what it objects to')}" if worst else ""
+        own = {reason: text for step in self.parts.steps for reason, text in step.method.reasons.items()}
+        known = ADVICE | own
+        return f"{worst}: {known.get(worst, 'loosen this filter, or change what it objects to')}" if worst else ""
+
+    @cached_property
+    def figures(self) -> dict[str, Any]:
+        """What the run's method says of the kept records, such as how often judges agreed; empty if it says nothing."""
+        return dict(self.parts.method.summary(self.records()))
 
     def close(self) -> None:
         """Close the ledger."""

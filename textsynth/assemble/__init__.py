@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from textsynth import prompts
-from textsynth.assemble._asking import build_arms, check_variables, load_prompt, main_prompt, method_setting, trial
-from textsynth.assemble._building import build_engine, build_filters, build_judges, named
+from textsynth.assemble._asking import load_prompt, trial
+from textsynth.assemble._building import build_engine, build_filters, build_others, named
 from textsynth.assemble._content import (
     check_edge_cases,
     choose_decoding,
     drawn_attributes,
     export_form,
     quota_counts,
-    record_schema,
     seed_rows,
 )
 from textsynth.assemble._fitted import (
@@ -36,6 +34,14 @@ from textsynth.assemble._fitted import (
     pick,
     real_rows,
     seed_spec,
+)
+from textsynth.assemble._steps import (
+    Step,
+    build_steps,
+    check_templates,
+    prepare_methods,
+    run_method,
+    whole_schema,
 )
 from textsynth.attributes import Attribute
 from textsynth.engines import Engine
@@ -51,6 +57,7 @@ from textsynth.records import Seed
 from textsynth.schema import Decoding, RecordSchema
 from textsynth.schema import load as load_schema
 from textsynth.seeds import SeedSpec
+from textsynth.topics import FIELD
 
 if TYPE_CHECKING:
     from textsynth.filters.adherence import Adherence
@@ -66,8 +73,8 @@ SHOWING = {"shots", "choose", "match", "max_uses"}
 class Parts:
     """Everything a run is made of, checked.
 
-    ``judges`` are the engines of filters that ask another model than the run's. ``data`` is the recipe with schema and prompt written out, as the ledger keeps it; ``fingerprint`` is what must not
-    change within one run folder.
+    ``others`` are the engines beside the run's own, by the name in ``Request.model``. ``data`` is the recipe with schemas and
+    prompts written out, as the ledger keeps it; ``fingerprint`` is what must not change within one run folder.
     """
 
     recipe: Recipe
@@ -75,17 +82,22 @@ class Parts:
     decoding: Decoding
     method: Method
     filters: Mapping[str, Filter]
-    judges: Mapping[str, Engine]
+    others: Mapping[str, Engine]
     plan: Plan
     engine: Engine
     form: Form | None
-    prompt: prompts.Prompt
+    steps: tuple[Step, ...]
     seeds: tuple[Seed, ...]
     quotas: Mapping[str, Mapping[Any, int]]
     watch: Adherence | None
     goal: Goal | None
     data: Mapping[str, Any]
     fingerprint: Mapping[str, Any]
+
+    @property
+    def speaker(self) -> str:
+        """What answers requests of the run's own model: the model and its adapter."""
+        return f"{self.recipe.model} {self.recipe.engine.get('lora', '')}"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -111,63 +123,72 @@ def assemble(recipe: Recipe, *, dry_run: bool = False, purpose: Purpose = "run")
         RecipeError: every mistake that was found, each with place, value and rule.
     """
     problems = Problems()
-    method = problems.attempt(lambda: named("methods", recipe.method, "method", recipe), "method")
     engine = problems.attempt(lambda: build_engine(recipe, dry_run=dry_run), "engine")
     fitted = problems.attempt(lambda: load_fitted(recipe, purpose), "profile")
     if recipe.profile is not None and fitted is None:
         raise problems.error()
-    schema = problems.attempt(lambda: record_schema(recipe, method, fitted), "schema") if method else None
-    form = problems.attempt(lambda: export_form(recipe, schema), "export.format") if schema else None
+    steps = build_steps(recipe, fitted, problems)
     filters = build_filters(recipe, problems)
-    judges = build_judges(recipe, filters, problems, dry_run=dry_run)
-    if schema is None or method is None:
+    if len(steps) < len(recipe.chain):
         raise problems.error()
-    drawn = problems.attempt(lambda: drawn_attributes(recipe, schema, fitted), "attributes")
+    schema = problems.attempt(lambda: whole_schema(recipe, steps), "steps")
+    if schema is None:
+        raise problems.error()
+    form = problems.attempt(lambda: export_form(recipe, schema), "export.format")
+    owned = {name for step in steps for name in step.method.own_fields}
+    drawn = problems.attempt(lambda: drawn_attributes(recipe, schema, fitted, owned), "attributes")
     joint = fitted.joint if fitted else None
     names = (*(joint.names if joint else ()), *(recipe.attributes if drawn is None else drawn))
+    names = (*names, *([FIELD] if recipe.topics else []))
     known = (*names, *(joint.derived if joint else ()))
     spec = seed_spec(recipe, fitted) if purpose == "run" else None
-    rows = problems.attempt(lambda: seed_rows(recipe, spec, schema, names, method, fitted), "seeds") or []
+    rows = problems.attempt(lambda: seed_rows(recipe, spec, names, steps, fitted), "seeds") or []
     problems.attempt(lambda: check_edge_cases(recipe, schema), "edge_cases")
     quotas = problems.attempt(lambda: quota_counts(recipe, schema), "quotas") or {}
     partial_fields = joint.partial if joint else frozenset()
     whole = [name for name in names if name not in partial_fields]
-    decoding = problems.attempt(lambda: choose_decoding(recipe, schema, whole, method), "schema")
-    prompt = problems.attempt(lambda: main_prompt(recipe, method), "prompt")
-    arms = (problems.attempt(lambda: build_arms(recipe, prompt), "steer.arms") if prompt else None) or {}
-    problems.attempt(lambda: check_variables(recipe, [a.prompt for a in arms.values()], known, method), "prompt")
-    if problems.found or not (decoding and prompt and engine) or drawn is None:
+    decoding = problems.attempt(lambda: choose_decoding(recipe, schema, whole, steps), "schema")
+    check_templates(recipe, steps, known, problems)
+    if problems.found or not (decoding and engine) or drawn is None:
         raise problems.error()
-    for_method = method_setting(recipe, schema, decoding, arms, names, partial_fields)
-    problems.attempt(lambda: method.prepare(for_method), "method")
-    text_fields = tuple(name for name in schema.text_fields if name not in names)
+    prepare_methods(recipe, steps, decoding, names, partial_fields, rows if purpose == "run" else None, problems)
+    carried = {name for step in steps for name in step.method.carried_fields()}
+    text_fields = tuple(name for name in schema.text_fields if name not in names and name not in carried)
     for name, item in filters.items():
         setting = FilterSetting(
             schema, rows, text_fields, recipe.seed, recipe.folder, fitted.profile if fitted else None
         )
         prepare = partial(item.prepare, setting)
         problems.attempt(prepare, f"filters.{name}")
-    problems.attempt(lambda: trial(recipe, make_plan(recipe, drawn, rows, spec, quotas, fitted), method), "prompt")
     if problems.found:
         raise problems.error()
-    plan = make_plan(recipe, drawn, rows, spec, quotas, fitted)
+    method = run_method(steps, schema)
+    others = build_others(recipe, filters, method, problems, dry_run=dry_run)
+    steered = {name: counts for name, counts in quotas.items() if name not in owned}
+    arms = list(steps[0].arms)
+    problems.attempt(
+        lambda: trial(recipe, make_plan(recipe, drawn, rows, spec, steered, fitted), method, arms), "prompt"
+    )
+    if problems.found:
+        raise problems.error()
+    plan = make_plan(recipe, drawn, rows, spec, steered, fitted)
     return Parts(
         recipe=recipe,
         schema=schema,
         decoding=decoding,
         method=method,
         filters=filters,
-        judges=judges,
+        others=others,
         plan=plan,
         engine=engine,
         form=form,
-        prompt=prompt,
+        steps=tuple(steps),
         seeds=tuple(rows),
         quotas=quotas,
         watch=find_watch(filters),
         goal=make_goal(recipe, fitted, plan.steering, filters) if purpose == "run" else None,
-        data=written_out(recipe, prompt),
-        fingerprint=fingerprint(recipe, schema, prompt, method, rows),
+        data=written_out(recipe, steps),
+        fingerprint=fingerprint(recipe, schema, steps, rows),
     )
 
 
@@ -180,7 +201,9 @@ def make_plan(
     fitted: Fitted | None,
 ) -> Plan:
     """Build a plan that has planned nothing yet."""
-    steered = PROFILE_LAG if fitted and recipe.steer else STEERED_LAG if quotas else FREE_LAG
+    grown = spec is not None and getattr(spec, "grown", 0) > 0
+    learns = (fitted and recipe.steer) or grown
+    steered = PROFILE_LAG if learns else STEERED_LAG if quotas or recipe.topics else FREE_LAG
     steering = make_steering(recipe, quotas, fitted, recipe.windows.lag or steered)
     joint = fitted.joint if fitted else None
     names = (*(joint.names if joint else ()), *drawn)
@@ -188,31 +211,36 @@ def make_plan(
     return Plan(seed=recipe.seed, attributes=drawn, seeds=pool, steering=steering, joint=joint)
 
 
-def written_out(recipe: Recipe, prompt: prompts.Prompt) -> dict[str, Any]:
+def written_out(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any]:
     """Return the recipe as data that needs no schema or prompt file; a class of the user's stays named."""
-    data = recipe.as_data() | {"prompt": prompt.dump()}
-    if recipe.record_schema is not None and not (
-        isinstance(recipe.record_schema, Mapping) and "python" in recipe.record_schema
-    ):
-        data["schema"] = load_schema(recipe.record_schema, folder=recipe.folder).document
+    data = recipe.as_data()
+    for shown, step in zip(data["steps"] if recipe.steps else [data], steps, strict=True):
+        shown["prompt"] = step.prompt.dump()
+        given = step.spec.record_schema
+        if given is not None and not (isinstance(given, Mapping) and "python" in given):
+            shown["schema"] = load_schema(given, folder=recipe.folder).document
     return data
 
 
-def fingerprint(
-    recipe: Recipe, schema: RecordSchema, prompt: prompts.Prompt, method: Method, rows: Sequence[Seed]
-) -> dict[str, Any]:
+def fingerprint(recipe: Recipe, schema: RecordSchema, steps: Sequence[Step], rows: Sequence[Seed]) -> dict[str, Any]:
     """Return what the data depends on, as plain data: a run folder takes only draws of one fingerprint."""
     data = recipe.as_data()
-    for harmless in ("records", "limits", "export", "license", "language", "name", "engine", "edge_cases"):
+    for harmless in ("records", "limits", "export", "license", "language", "name", "engine", "edge_cases", "evalset"):
         data.pop(harmless, None)
-    roles = {text: load_prompt(recipe, text).sha256 for text in method.templates()}
     shown = {key: value for key, value in data.get("seeds", {}).items() if key in SHOWING}
     columns = [attribute.content() for attribute in recipe.attributes.values()]
     seed_rows = json.dumps([seed.row for seed in rows], ensure_ascii=False, default=str)
     return data | {
         "schema": json.loads(json.dumps(schema.document)),
-        "prompt": {"name": prompt.name, **prompt.texts(), **roles},
+        "prompt": prompt_texts(recipe, steps[0]),
+        **({"prompts": {step.name: prompt_texts(recipe, step) for step in steps}} if recipe.steps else {}),
         "seeds": shown | {"rows": len(rows), "hash": xxhash.xxh3_64_hexdigest(seed_rows.encode())},
         "columns": xxhash.xxh3_64_hexdigest(json.dumps(columns, default=str).encode()),
         "adapter": recipe.engine.get("lora", ""),
     }
+
+
+def prompt_texts(recipe: Recipe, step: Step) -> dict[str, str]:
+    """Return the texts of a step's template, and the hashes of those that its method's options name."""
+    roles = {text: load_prompt(recipe, text).sha256 for text in step.method.templates()}
+    return {"name": step.prompt.name, **step.prompt.texts(), **roles}

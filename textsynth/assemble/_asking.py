@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
 from textsynth import prompts
 from textsynth.errors import RecipeError
 from textsynth.methods import STANDARD_VARIABLES, Arm, Method
-from textsynth.methods import Setting as MethodSetting
 from textsynth.plan import Plan
-from textsynth.recipe import Recipe
-from textsynth.schema import Decoding, RecordSchema, constrain
+from textsynth.recipe import Recipe, StepSpec
+from textsynth.topics import FIELD
 
 
-def build_arms(recipe: Recipe, prompt: prompts.Prompt) -> dict[str, Arm]:
-    """Return the ways of asking: the recipe's own under "", then those that steering may choose."""
-    own = Arm(prompt, recipe.sampling.sampling(in_process=recipe.engine_name == "vllm"))
+def build_arms(recipe: Recipe, step: StepSpec, prompt: prompts.Prompt) -> dict[str, Arm]:
+    """Return the ways of asking: the step's own under "", then those that steering may choose."""
+    own = Arm(prompt, (step.sampling or recipe.sampling).sampling(in_process=recipe.engine_name == "vllm"))
     found = {"": own}
     for name, spec in recipe.steer.arms.items() if recipe.steer else ():
         template = (
@@ -30,44 +29,14 @@ def build_arms(recipe: Recipe, prompt: prompts.Prompt) -> dict[str, Arm]:
     return found
 
 
-def method_setting(
-    recipe: Recipe,
-    schema: RecordSchema,
-    decoding: Decoding,
-    arms: Mapping[str, Arm],
-    names: tuple[str, ...],
-    partial: frozenset[str],
-) -> MethodSetting:
-    """Build what the method may know, with the decoding schemas computed once per set of fields."""
-    texts: dict[frozenset[str], str] = {}
-
-    def decoding_text(wanted: frozenset[str]) -> str:
-        if wanted not in texts:
-            omit = [name for name in schema.properties if name not in wanted]
-            limited = constrain(schema, max_tokens=recipe.sampling.max_tokens, backend=decoding.backend, omit=omit)
-            texts[wanted] = limited.text()
-        return texts[wanted]
-
-    return MethodSetting(
-        schema=schema,
-        decoding=decoding_text,
-        attributes=names,
-        partial=partial,
-        arms=arms,
-        variables=recipe.variables,
-        repairs=recipe.repairs,
-        load_prompt=lambda text: load_prompt(recipe, text),
-    )
-
-
-def main_prompt(recipe: Recipe, method: Method) -> prompts.Prompt:
-    """Load the recipe's template, or the one that suits it when it names none."""
+def main_prompt(recipe: Recipe, step: StepSpec, method: Method, place: str) -> prompts.Prompt:
+    """Load a step's template, or the one that suits it when it names none."""
     suits = method.default_prompt
     if recipe.profile is not None and suits == "records/from_schema":
         suits = "records/from_profile"
     if recipe.seeds is not None and recipe.seeds.shots and suits == "records/from_schema":
         suits = "records/from_examples"
-    return prompts.load(recipe.prompt or suits, folder=recipe.folder)
+    return prompts.load(step.prompt or suits, folder=recipe.folder, place=place)
 
 
 def load_prompt(recipe: Recipe, text: str) -> prompts.Prompt:
@@ -97,9 +66,12 @@ def check_variables(recipe: Recipe, templates: Sequence[prompts.Prompt], names: 
         raise RecipeError(wrong)
 
 
-def trial(recipe: Recipe, plan: Plan, method: Method) -> None:
+def trial(recipe: Recipe, plan: Plan, method: Method, arms: Iterable[str]) -> None:
     """Make the first request without sending it: templates that fail on real values are found here."""
     settled = {name: next(iter(shares)) for name, shares in recipe.quotas.items()}
+    if recipe.topics:
+        plan.share(FIELD, {recipe.topics.about: 1})
+        settled |= {FIELD: recipe.topics.about}
     (row,) = plan.joint.rows(Random(0), [settled]) if plan.joint else (settled,)
-    for arm in method.setting.arms:
+    for arm in arms:
         next(method.run(replace(plan.draw(0, 0, row), arm=arm)), None)

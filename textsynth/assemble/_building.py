@@ -11,6 +11,7 @@ from textsynth import registry
 from textsynth.engines import Engine
 from textsynth.errors import Problems
 from textsynth.filters import Filter
+from textsynth.methods import Method
 from textsynth.recipe import Named, Recipe
 
 
@@ -54,21 +55,25 @@ def build_filters(recipe: Recipe, problems: Problems) -> dict[str, Filter]:
     return built
 
 
-def build_judges(
-    recipe: Recipe, filters: Mapping[str, Filter], problems: Problems, *, dry_run: bool
+def build_others(
+    recipe: Recipe, filters: Mapping[str, Filter], method: Method, problems: Problems, *, dry_run: bool
 ) -> dict[str, Engine]:
-    """Build the engines of filters that ask a model of their own."""
+    """Build what answers requests beside the run's own engine, by the name in ``Request.model``: other models, and workers."""
+    asked = {item.asked_model: f"filters.{name}.model" for name, item in filters.items() if item.asked_model}
+    asked = dict.fromkeys(method.models(), "method: model") | asked
     found: dict[str, Engine] = {}
-    for name, item in filters.items():
-        if item.asked_model:
-            place = f"filters.{name}.model"
-            other = recipe.model_copy(update={"model": item.asked_model, "engine": {}})
-            made = problems.attempt(partial(build_engine, other, dry_run=dry_run), place)
-            if made is not None and other.engine_name == "vllm" and not dry_run:
-                problems.found.append(
-                    f"{place}: {item.asked_model!r} would be a second model in this process: serve it and give its URL "
-                    "(http://host:port/v1), or leave model out to ask the run's own"
-                )
-            elif made is not None:
-                found[name] = made
+    if works := method.workers():
+        from textsynth.engines.workers import Workers
+
+        found |= {name: Workers({name: work}) for name, work in works.items()}
+    for model, place in asked.items():
+        other = recipe.model_copy(update={"model": model, "engine": {}})
+        made = problems.attempt(partial(build_engine, other, dry_run=dry_run), place)
+        if made is not None and other.engine_name == "vllm" and not dry_run:
+            problems.found.append(
+                f"{place}: {model!r} would be a second model in this process: serve it and give its URL "
+                "(http://host:port/v1), or leave model out to ask the run's own"
+            )
+        elif made is not None:
+            found[model] = made
     return found

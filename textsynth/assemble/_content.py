@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from textsynth import attributes, edges, seeds
 from textsynth.assemble._building import named
 from textsynth.assemble._fitted import Fitted
+from textsynth.assemble._steps import Step, written_by_methods
 from textsynth.attributes import Attribute, Choice
-from textsynth.errors import RecipeError, SchemaError, unknown
+from textsynth.errors import RecipeError, unknown
 from textsynth.export import Form
-from textsynth.methods import Method
 from textsynth.recipe import Recipe
 from textsynth.records import Seed
 from textsynth.schema import Decoding, RecordSchema, constrain
-from textsynth.schema import load as load_schema
 from textsynth.seeds import SeedSpec
 from textsynth.steer import largest_remainder
+from textsynth.topics import FIELD
 
 
-def drawn_attributes(recipe: Recipe, schema: RecordSchema, fitted: Fitted | None) -> dict[str, Attribute]:
-    """Return the attributes in order, those that quotas add included, checked among themselves and with the schema."""
+def drawn_attributes(
+    recipe: Recipe, schema: RecordSchema, fitted: Fitted | None, owned: Collection[str]
+) -> dict[str, Attribute]:
+    """Return the attributes in order, those that quotas add included, checked among themselves and with the schema.
+
+    A quota over one of the fields that methods write (``owned``) is only kept, not drawn.
+    """
+    if recipe.topics and FIELD in recipe.attributes:
+        raise RecipeError([f"attributes.{FIELD}: topics draws it already"], hint="take one of the two out")
     joint = fitted.joint.names if fitted else ()
     if twice := [name for name in recipe.attributes if name in joint]:
         raise RecipeError(
@@ -32,7 +38,7 @@ def drawn_attributes(recipe: Recipe, schema: RecordSchema, fitted: Fitted | None
     only_quota = {
         name: Choice(choices=tuple(q))
         for name, q in recipe.quotas.items()
-        if q and name not in recipe.attributes and name not in joint
+        if q and name not in recipe.attributes and name not in joint and name not in owned
     }
     drawn = {**only_quota, **recipe.attributes}
     found: list[str] = []
@@ -96,9 +102,8 @@ def quota_counts(recipe: Recipe, schema: RecordSchema) -> dict[str, dict[Any, in
 def seed_rows(
     recipe: Recipe,
     spec: SeedSpec | None,
-    schema: RecordSchema,
     names: Sequence[str],
-    method: Method,
+    steps: Sequence[Step],
     fitted: Fitted | None,
 ) -> list[Seed]:
     """Read the seeds, checked against the schema and against what is asked of them."""
@@ -106,7 +111,8 @@ def seed_rows(
         return []
     if fitted is not None and recipe.seeds is None:
         return fitted.seeds()
-    rows = seeds.load(spec, schema, names, recipe.folder, whole=method.seeds_are_records)
+    first = steps[0]
+    rows = seeds.load(spec, first.schema, names, recipe.folder, whole=first.method.seeds_are_records)
     if wrong := seeds.check(spec, rows, recipe.records):
         raise RecipeError(wrong)
     return rows
@@ -131,29 +137,11 @@ def check_edge_cases(recipe: Recipe, schema: RecordSchema) -> None:
         raise RecipeError(found)
 
 
-def choose_decoding(recipe: Recipe, schema: RecordSchema, drawn: Sequence[str], method: Method) -> Decoding:
+def choose_decoding(recipe: Recipe, schema: RecordSchema, drawn: Sequence[str], steps: Sequence[Step]) -> Decoding:
     """Lint the schema, choose the backend and refuse what cannot be generated."""
-    written = [*(name for name in drawn if name in schema.properties), *method.own_fields]
-    return constrain(schema, max_tokens=recipe.sampling.max_tokens, backend=recipe.backend, omit=written)
-
-
-def record_schema(recipe: Recipe, method: Method, fitted: Fitted | None) -> RecordSchema:
-    """Load the recipe's schema, or the one a profile found, and let the method complete it."""
-    given = None if fitted is None else profile_schema(fitted, method)
-    if recipe.record_schema is not None:
-        given = load_schema(recipe.record_schema, folder=recipe.folder)
-        if given.document.get("type") != "object" and not given.properties:
-            raise SchemaError("schema: a record must be an object with properties", hint="wrap it: {value: ...}")
-    return method.record_schema(given)
-
-
-def profile_schema(fitted: Fitted, method: Method) -> RecordSchema:
-    """Return the schema of a profile's records, without what the method writes by itself."""
-    document = fitted.profile.schema()
-    own = method.own_fields
-    properties = {name: part for name, part in document["properties"].items() if name not in own}
-    required = [name for name in document.get("required", []) if name not in own]
-    return load_schema(document | {"properties": properties, "required": required}, folder=Path(), place="profile")
+    written = [*(name for name in drawn if name in schema.properties), *written_by_methods(steps)]
+    most = max((step.spec.sampling or recipe.sampling).max_tokens for step in steps)
+    return constrain(schema, max_tokens=most, backend=recipe.backend, omit=written)
 
 
 def export_form(recipe: Recipe, schema: RecordSchema) -> Form | None:

@@ -59,8 +59,6 @@ def parser() -> argparse.ArgumentParser:
     def add(name: str, help: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=help, description=help)
 
-    one = add("init", "write a commented recipe to start from")
-    one.add_argument("file", type=Path, nargs="?", default=Path("recipe.yaml"))
     one = add("check", "find every mistake in a recipe, without loading a model")
     one.add_argument("recipe")
     one.add_argument("--json", action="store_true", help="findings as JSON")
@@ -73,6 +71,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--folder", type=Path, help="run folder (default runs/NAME)")
     one.add_argument("--no-export", action="store_true", help="do not write the dataset at the end")
     one.add_argument("--profile", action="store_true", help="show what each filter cost")
+    one.add_argument(
+        "--reuse",
+        type=Path,
+        metavar="RUN",
+        help="another run, of this recipe before a change: what is asked alike is not asked again",
+    )
     add_run_options(one)
     one = add("why", "say why a draw ended as it did")
     one.add_argument("run", type=Path)
@@ -111,9 +115,9 @@ def parser() -> argparse.ArgumentParser:
     one = add("demo", "the main job on real input: 100 records and 20 dialogues from the default model")
     add_run_options(one)
     add("schema", "print the JSON Schema of recipes, for editors")
-    from textsynth.cli import augment, evaluate, fit, related, report, swap
+    from textsynth.cli import augment, evaluate, fit, init, methods, related, report, swap
 
-    for module in (fit, evaluate, augment, related, report, swap):
+    for module in (init, methods, fit, evaluate, augment, related, report, swap):
         module.add(commands)
     return top
 

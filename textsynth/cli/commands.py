@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from textsynth import api, models, prompts, registry
 from textsynth import recipe as recipes
-from textsynth.cli import DONE, LIMITED, augment, evaluate, fit, related, show, swap
+from textsynth.cli import DONE, LIMITED, augment, evaluate, fit, init, methods, related, show, swap
 from textsynth.cli import report as report_page
 from textsynth.cli.progress import Live
 from textsynth.errors import RecipeError, unknown
@@ -22,73 +22,6 @@ from textsynth.export import write as write_dataset
 from textsynth.recipe import ExportSpec
 from textsynth.runs import Run, forecast
 from textsynth.validate import Validation
-
-STARTER = """\
-# yaml-language-server: $schema=./recipe.schema.json
-# What this makes: 100 support tickets. Change it, then: textsynth check {file} && textsynth preview {file}
-name: {name}
-model: default            # or a Hugging Face id, a folder, http://host:8000/v1, or scripted (no model)
-records: 100              # accepted records wanted
-
-schema:                   # one line per field; or a JSON Schema file, or {{python: module:Class}}
-  subject: str<=80
-  body: text 20..400
-  priority: [low, normal, high]
-  product: str
-  opened: date
-
-prompt: |                 # or the name of a template: textsynth prompts
-  Write a support ticket of a customer who has trouble with a {{{{ product }}}}. The tone is {{{{ tone }}}}.
-  Answer with JSON.
-
-attributes:               # drawn before generation; those that are fields are exact in the result
-  product: {{weights: {{router: 3, phone: 1}}}}
-  opened: {{dates: [2024-01-01, 2024-12-31]}}
-  tone: [angry, polite, terse]
-
-quotas:
-  priority: {{low: .5, normal: .3, high: .2}}
-
-# seeds:                  # real examples shown to the model
-#   path: tickets.jsonl   # JSONL, CSV, Parquet, a folder or a Hugging Face dataset
-#   shots: 3
-#   choose: diverse       # random, matching, diverse
-#   max_uses: 20
-
-filters:                  # in this order; your own is module:Class
-  - refusal
-  - boilerplate
-  - encoding
-  - repetition
-  - length: {{fields: [body], min_words: 5}}
-  - duplicate
-  - near_duplicate: {{threshold: 0.8}}
-  # - semantic_duplicate  # needs textsynth[embeddings]
-  - pii: drop             # or redact, replace, keep; with names: {{action: replace, names: spacy}}
-  - diversity             # measures only, unless told more: textsynth filters diversity
-
-sampling: {{max_tokens: 300, temperature: 1.0}}
-limits: {{minutes: 60}}
-
-export:
-  folder: out/{name}
-  splits: {{train: .9, test: .1}}
-"""
-
-
-def init(options: argparse.Namespace) -> int:
-    """Write a starter recipe and the JSON Schema that completes it in editors."""
-    target: Path = options.file
-    if target.exists():
-        raise RecipeError([f"{str(target)!r} exists already"], hint="give another name: textsynth init NAME.yaml")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(STARTER.format(name=recipes.run_name(target), file=target))
-        (target.parent / "recipe.schema.json").write_text(recipes.json_schema())
-    except OSError as error:
-        raise RecipeError([f"{str(target)!r} cannot be written: {error.strerror}"]) from error
-    show.note(f"wrote {target} and recipe.schema.json; next: textsynth check {target}")
-    return DONE
 
 
 def schema(options: argparse.Namespace) -> int:
@@ -130,7 +63,8 @@ def run(options: argparse.Namespace) -> int:
 def make(recipe: recipes.Recipe, folder: Path, options: argparse.Namespace) -> tuple[Run, list[str]]:
     """Run a recipe with live progress, export and sum up; return the run and where its dataset is."""
     with engine_output(folder) as out, Live(out, as_json=options.json) as live:
-        made = api.run(recipe, folder=folder, on_progress=live.update, dry_run=options.dry_run)
+        reuse = getattr(options, "reuse", None)
+        made = api.run(recipe, folder=folder, on_progress=live.update, dry_run=options.dry_run, reuse=reuse)
     places = []
     if made.accepted and recipe.export is not None and not (getattr(options, "no_export", False) or options.dry_run):
         places = made.export()
@@ -338,7 +272,8 @@ def write_validation(found: Validation, folder: Path) -> None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "init": init,
+    "init": init.command,
+    "methods": methods.command,
     "check": check,
     "preview": preview,
     "run": run,

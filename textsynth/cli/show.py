@@ -20,6 +20,7 @@ from textsynth.cli.progress import duration
 from textsynth.errors import TextsynthError
 from textsynth.models import Found
 from textsynth.prompts import Prompt
+from textsynth.report.card import figure_lines
 from textsynth.runs import Explanation, Forecast, Run
 from textsynth.text import strings
 from textsynth.validate import Validation
@@ -57,7 +58,9 @@ def checked(parts: Parts) -> None:
         f"[bold green]ok[/] {escape(recipe.name)}: {recipe.records} records from {escape(recipe.model)} ({recipe.engine_name})"
     )
     out.print(
-        f"   method {recipe.method.name}, prompt {parts.prompt.name}, {len(parts.seeds)} seeds, filters {', '.join(parts.filters)}"
+        f"   method {' → '.join(step.name for step in parts.steps)}, "
+        f"prompt {', '.join(step.prompt.name for step in parts.steps)}, {len(parts.seeds)} seeds, "
+        f"filters {', '.join(parts.filters)}"
     )
     if joint := parts.plan.joint:
         drawn = ", ".join(name for name in joint.names if name not in joint.partial)
@@ -87,7 +90,8 @@ def records(run: Run, count: int) -> None:
             rest = {name: value for name, value in record.items() if name != "messages"}
             out.print(escape(json.dumps(rest, ensure_ascii=False)) if rest else "")
             for message in record["messages"]:
-                out.print(f"       [cyan]{message['role']:>9}[/]  {escape(message['content'])}")
+                said = message["content"] or json.dumps(message.get("tool_calls", ""), ensure_ascii=False)
+                out.print(f"       [cyan]{message['role']:>9}[/]  {escape(said)}")
         else:
             out.print(escape(json.dumps(record, ensure_ascii=False)))
 
@@ -117,6 +121,8 @@ def summary(run: Run, places: list[str], *, title: str = "Run") -> None:
         f"{totals.requests} requests, {totals.prompt_tokens} prompt and {totals.tokens} generated tokens in "
         f"{duration(seconds)} ({spent / max(seconds, 1e-9):.0f} tokens/s, engine {busy:.0%} busy)"
     )
+    for line in figure_lines(run.figures):
+        out.print(escape(line))
     for remark in run.ledger.fact("engine_notes", []):
         out.print(f"[yellow]note:[/] {escape(remark)}")
     if run.stopped_by and not run.complete:

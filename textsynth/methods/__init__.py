@@ -34,7 +34,7 @@ class Setting:
     ``decoding`` returns the schema text that holds the decoder to the named top-level fields; it is computed once per set
     of names. ``attributes`` are the names drawn before generation; of the ``partial`` ones among them (objects with a text
     inside) the model writes what was not drawn. ``inputs`` are all fields that a draw gives: attributes, fields of earlier
-    steps, columns of its seeds. ``own`` are the fields that the method writes itself, whatever was there. ``arms`` are the ways of asking by name, the recipe's own
+    steps, columns of its seeds (``None``: not known, as when a finished run is read). ``own`` are the fields that the method writes itself, whatever was there. ``arms`` are the ways of asking by name, the recipe's own
     under "". ``repairs`` is how often one draw may ask again.
     """
 
@@ -46,7 +46,7 @@ class Setting:
     variables: Mapping[str, Any]
     repairs: int
     load_prompt: Callable[[str], Prompt]
-    inputs: frozenset[str] = frozenset()
+    inputs: frozenset[str] | None = None
     own: frozenset[str] = frozenset()
 
     @property
@@ -69,7 +69,7 @@ class Setting:
 
     def require(self, names: Iterable[str]) -> None:
         """Raise ``ValueError`` unless every named field is given by an attribute, an earlier step or the seeds."""
-        if missing := [name for name in names if name not in self.inputs]:
+        if self.inputs is not None and (missing := [name for name in names if name not in self.inputs]):
             given = ", ".join(sorted(self.inputs)) or "nothing"
             raise ValueError(
                 f"the field {missing[0]!r} must be given by an earlier step, an attribute or the seeds; given: {given}"
@@ -151,6 +151,10 @@ class Method(ABC):
     def templates(self) -> list[str]:
         """Return the templates named in this method's own options, so that they are checked before the run."""
         return []
+
+    def carried_fields(self) -> tuple[str, ...]:
+        """Return the fields of the record that are copied unchanged from seeds or attributes: no filter of texts reads them."""
+        return ()
 
     def models(self) -> list[str]:
         """Return the other models that this method's requests name (``Request.model``): addresses of servers, or ``scripted``."""

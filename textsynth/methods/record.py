@@ -11,7 +11,7 @@ from textsynth.records import Draw
 
 @dataclass
 class Record(Method):
-    """The default method: the prompt is rendered once per draw, the answer is the record."""
+    """Records of your schema from a prompt, seeds and drawn attributes: one request writes one record. The default method."""
 
     default_prompt = "records/from_schema"
 

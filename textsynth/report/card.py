@@ -127,10 +127,10 @@ def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
         engine_version=engine.get("version", ""),
         engine_notes=fact("engine_notes", []),
         backend=fact("backend", ""),
-        method=recipe.method.name,
+        method=", ".join(step.name for step in parts.steps),
         recipe_yaml=fact("recipe", ""),
-        prompt_name=parts.prompt.name,
-        prompt_sha256=parts.prompt.sha256,
+        prompt_name=", ".join(step.prompt.name for step in parts.steps),
+        prompt_sha256=", ".join(step.prompt.sha256 for step in parts.steps),
         records=records,
         draws=totals.draws,
         reasons=totals.reasons,
@@ -142,7 +142,9 @@ def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
         quotas_wanted=parts.quotas,
         quotas_got=count_quotas(run),
         filters=list(parts.filters),
-        **filter_facts(fact("filters", {}), parts.filters, evaluated(run.folder, records)),
+        **filter_facts(
+            fact("filters", {}), parts.filters, [*figure_lines(run.figures), *evaluated(run.folder, records)]
+        ),
         json_columns=run.form(spec).json_columns(parts.schema),
         seed=recipe.seed,
         textsynth_version=importlib.metadata.version("textsynth"),
@@ -206,6 +208,18 @@ def filter_facts(reported: Mapping[str, Any], names: Iterable[str], more: Sequen
     ]
     unsought = reported.get("pii", {}).get("measured", {}).get("not_looked_for", ())
     return {"measures": lines + list(more), "pii_unsought": unsought if "pii" in names else None}
+
+
+def figure_lines(figures: Mapping[str, Any], place: str = "") -> list[str]:
+    """Return what a method says of its records, one line a figure; those of a chain's steps under the step's name."""
+    lines = []
+    for name, value in figures.items():
+        words = f"{place}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping) and any(isinstance(item, Mapping) for item in value.values()):
+            lines += figure_lines(value, f"{words}, ")
+        elif value not in (None, [], {}, ""):
+            lines.append(f"{words}: {shown(value)}")
+    return lines
 
 
 def shown(value: Any) -> str:

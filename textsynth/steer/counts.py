@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -61,13 +61,21 @@ class Steering:
         cells: Cells | None = None,
         arms: Arms | None = None,
     ) -> None:
-        self.records, self.quotas, self.size, self.lag = records, quotas, size, lag
+        self.records, self.size, self.lag = records, size, lag
+        self.quotas = dict(quotas)
         self.cells, self.arms = cells, arms
+        self.learners: list[Callable[[Sequence[Ended]], None]] = []
+        """Called with each window's draws in order, once plans may know how they ended."""
         self._first = 0
         """Number of the oldest window that is still counted one by one."""
         self._windows: deque[WindowCount] = deque()
         self._known = WindowCount((), 0, {f: Counter() for f in quotas}, kept_cells={f: Counter() for f in quotas})
         """The sum over all windows before ``_first``: what a plan may know."""
+
+    def share(self, name: str, counts: Mapping[Any, int]) -> None:
+        """Want so many records of each value of a field; before any window is planned."""
+        self.quotas[name] = counts
+        self._known.cells[name], self._known.kept_cells[name] = Counter(), Counter()
 
     @property
     def planned_windows(self) -> int:
@@ -127,6 +135,8 @@ class Steering:
             self.arms.learn(ended, [self.cells is None or self.cells.lacking(each) for each in ended])
         if self.cells:
             self.cells.learn(ended)
+        for learner in self.learners:
+            learner(ended)
 
     def _rate(self) -> float:
         return acceptance(self._known.kept, self._known.planned)

@@ -22,7 +22,7 @@ from textsynth.records import Candidate, Completion, Draw, Drop, Record, Request
 from textsynth.registry import contain
 from textsynth.routing import Router
 from textsynth.steer import Ended, largest_remainder
-from textsynth.windows import Active, Progress, Window
+from textsynth.windows import Active, Pace, Progress, Window
 
 NOTE_SECONDS = 2.0
 """Seconds between two notes of the time spent, so that a killed process's time is not lost."""
@@ -72,7 +72,7 @@ class Pipeline:
         self._active: dict[int, Active] = {}
         self._hearing: Hearing | None = None
         self._reasons: Counter[str] = Counter()
-        self._recent: deque[tuple[int, int]] = deque(maxlen=self.recipe.limits.windows)
+        self.pace = Pace(self.recipe.limits.windows)
         self._tokens = 0
         self._kept_before = 0
         self._started = self._drawn = self._noted = time.monotonic()
@@ -172,7 +172,7 @@ class Pipeline:
             self._open(Window(draws[0].window, open_draws, resumed=True, before=ended))
         else:
             self._learn(draws[0].window, ended)
-            self._recent.append((len(records), len(draws)))
+            self.pace.see(len(records), len(draws))
 
     # --- one turn ----------------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class Pipeline:
             draws = [v.candidate.draw for v in verdicts]
             ended = [self._ended(draw, records.get(draw.index), window.tokens[draw.index]) for draw in draws]
             self._learn(window.number, [*window.before, *ended])
-            self._recent.append((len(records), len(verdicts)))
+            self.pace.see(len(records), len(verdicts))
             kept += records.items()
         return kept
 
@@ -325,18 +325,11 @@ class Pipeline:
 
     def _finished(self) -> bool:
         """Return whether a stop rule holds, and note which."""
-        limits, lived = self.recipe.limits, time.monotonic() - self._started
-        if enough := self._enough():
-            self.stopped_by = enough
-        elif limits.tokens is not None and self._tokens >= limits.tokens:
-            self.stopped_by = f"limits.tokens: {limits.tokens}"
-        elif limits.minutes is not None and lived >= limits.minutes * 60:
-            self.stopped_by = f"limits.minutes: {limits.minutes:g}"
-        elif self._hopeless():
-            kept, judged = self._recent_sums()
-            self.stopped_by = f"limits.acceptance: {kept} of the last {judged} draws were kept, at least {limits.acceptance:.0%} are needed"
+        lived = time.monotonic() - self._started
+        if reason := self._enough() or self.pace.limit(self.recipe.limits, tokens=self._tokens, seconds=lived):
+            self.stopped_by = reason
         elif not self._windows and not self._plan_window():
-            draws = self.parts.plan.next_index
+            limits, draws = self.recipe.limits, self.parts.plan.next_index
             exhausted = limits.draws is not None and draws >= limits.draws
             self.stopped_by = (
                 f"limits.draws: {limits.draws}"
@@ -344,14 +337,6 @@ class Pipeline:
                 else "seeds.max_uses: every seed has been shown as often as allowed"
             )
         return bool(self.stopped_by)
-
-    def _hopeless(self) -> bool:
-        kept, judged = self._recent_sums()
-        full = len(self._recent) == self._recent.maxlen
-        return full and judged > 0 and kept / judged < self.recipe.limits.acceptance
-
-    def _recent_sums(self) -> tuple[int, int]:
-        return sum(k for k, _ in self._recent), sum(j for _, j in self._recent)
 
     def _finish(self) -> None:
         """Stop the engines; draws that are not needed any more end as ``surplus``."""

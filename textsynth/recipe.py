@@ -28,6 +28,7 @@ from textsynth import attributes, models
 from textsynth.attributes import Attribute
 from textsynth.edges import EdgeSpec
 from textsynth.errors import RecipeError, unknown
+from textsynth.evalspec import EvalsetSpec
 from textsynth.records import Sampling
 from textsynth.registry import FIRST, pydantic_problems
 from textsynth.seeds import SeedSpec
@@ -252,6 +253,9 @@ class Recipe(Part):
         description="for software tests: shares of valid boundary records and of records invalid in one way",
     )
     export: ExportSpec | None = None
+    evalset: EvalsetSpec | None = Field(
+        default=None, description="textsynth evalset: how the records become an eval set and its training rows"
+    )
     seed: int = Field(default=0, ge=0, description="same seed, same plan")
     license: str = Field(default="", description="licence of the result, for the dataset card")
     language: str = Field(default="en", description="language of the result, for the dataset card")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from textsynth.methods import Steps
+from textsynth.recipe import Limits
 from textsynth.records import Candidate, Draw, EngineStatus
 from textsynth.steer import Ended
 
@@ -51,6 +52,34 @@ class Window:
     def candidates(self) -> list[Candidate]:
         """What the draws became, in index order."""
         return [self.done[draw.index] for draw in self.draws]
+
+
+class Pace:
+    """How many draws of the last windows were kept, and whether a run's limits let it go on.
+
+    Args:
+        windows: over how many windows the acceptance is taken.
+    """
+
+    def __init__(self, windows: int) -> None:
+        self._recent: deque[tuple[int, int]] = deque(maxlen=windows)
+
+    def see(self, kept: int, judged: int) -> None:
+        """Count a window that has been judged."""
+        self._recent.append((kept, judged))
+
+    def limit(self, limits: Limits, *, tokens: int, seconds: float) -> str:
+        """Return the limit that is met, with its value; empty while none is."""
+        if limits.tokens is not None and tokens >= limits.tokens:
+            return f"limits.tokens: {limits.tokens}"
+        if limits.minutes is not None and seconds >= limits.minutes * 60:
+            return f"limits.minutes: {limits.minutes:g}"
+        kept, judged = (sum(part) for part in zip(*self._recent, strict=True)) if self._recent else (0, 0)
+        full = len(self._recent) == self._recent.maxlen
+        if full and judged > 0 and kept / judged < limits.acceptance:
+            least = f"at least {limits.acceptance:.0%} are needed"
+            return f"limits.acceptance: {kept} of the last {judged} draws were kept, {least}"
+        return ""
 
 
 @dataclass(slots=True)

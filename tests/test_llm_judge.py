@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from itertools import permutations
 
 import pytest
 
@@ -18,7 +17,6 @@ from textsynth import registry
 from textsynth.engines.scripted import Scripted
 from textsynth.errors import RecipeError
 from textsynth.filters import Setting
-from textsynth.filters.llm_judge._votes import krippendorff
 from textsynth.judge import FIRST_STEP
 from textsynth.records import Candidate, Completion, Draw, Seed
 from textsynth.schema import RecordSchema, constrain
@@ -196,18 +194,6 @@ def test_means_and_agreement_count_a_record_once_however_often_its_window_is_jud
     assert once["scales"]["fit"]["mean"] == 3 and once["scales"]["fit"]["equal_votes"] == pytest.approx(2 / 3, abs=1e-3)
     judged(made, [{"fit": 5}] * 3, [later])
     assert made.measured()["judged"] == 3
-
-
-def test_alpha_is_that_of_the_published_example():
-    # Krippendorff 2011, Computing Krippendorff's Alpha-Reliability, data C: interval alpha .849
-    observers = ["123321412...", "1233224125.3", ".333234225 1.".replace(" ", ""), "12332441251."]
-    pairs: dict[tuple[float, float], float] = {}
-    for at in range(12):
-        unit = [float(row[at]) for row in observers if row[at] != "."]
-        for pair in permutations(unit, 2):
-            pairs[pair] = pairs.get(pair, 0) + 1 / (len(unit) - 1)
-    assert krippendorff(pairs) == pytest.approx(0.849, abs=0.0006)
-    assert krippendorff({(3.0, 3.0): 8}) is None
 
 
 # --- options ---------------------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_the_example_recipe_of_a_shipped_template_is_one(name, tmp_path, monkeyp
         ts.fit(real, embeddings=None).save(tmp_path / "profile")
         data["profile"] = {"folder": data["profile"], "data": "real.jsonl"}
         (tmp_path / "real.jsonl").write_text("".join(json.dumps(row) + "\n" for row in real))
-    assert ts.check({"prompt": name, **data, "model": "scripted"}).prompt.name == name
+    assert ts.check({"prompt": name, **data, "model": "scripted"}).steps[0].prompt.name == name
 
 
 @pytest.mark.parametrize("kind", [Method, Dialogue])

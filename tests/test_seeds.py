@@ -14,6 +14,7 @@ import textsynth as ts
 from textsynth.errors import RecipeError
 from textsynth.records import Seed
 from textsynth.seeds import SeedPool, SeedSpec
+from textsynth.seeds._links import with_links
 
 SMALL = {
     "model": "scripted",
@@ -136,6 +137,107 @@ def test_a_restored_pool_goes_on_as_if_it_had_never_stopped(choose):
         attributes = {"label": "ab"[number % 2]}
         assert resumed.choose(Random(number), attributes) == whole.choose(Random(number), attributes)
         assert resumed.draws_left() == whole.draws_left()
+
+
+# --- documents and links ---------------------------------------------------------------------------------------------
+
+CHUNKS = [
+    {"document": "a", "section": "One", "text": "Here we met Anna Berg at the gate of the old mill."},
+    {"document": "a", "section": "One", "text": "Again it was Anna Berg, in the same section as before."},
+    {"document": "a", "section": "Two", "text": "A letter by Anna Berg lies in the box of the museum."},
+    {"document": "b", "section": "One", "text": "The call of read_all reads the files, one by one."},
+    {"document": "c", "section": "", "text": "Use read_all with care, e.g. in tests of the loop."},
+    {"document": "c", "section": "", "text": "Nothing in here leads anywhere. However it is text."},
+]
+
+
+def test_links_are_names_that_another_section_has():
+    linked = [row["links"] for row in with_links(CHUNKS)]
+    assert linked == [["Anna Berg"], ["Anna Berg"], ["Anna Berg"], ["read_all"], ["read_all"], []]
+    assert with_links(CHUNKS[:2])[0]["links"] == []
+
+
+def test_a_term_that_many_seeds_have_links_nothing():
+    rows = [{"document": str(n), "text": "We call it Python in all of these."} for n in range(13)]
+    assert not any(row["links"] for row in with_links(rows))
+    assert all(row["links"] == ["Python"] for row in with_links(rows[:12]))
+
+
+def test_linked_seeds_share_a_link_and_come_from_different_places():
+    made, random, shown = pool(with_links(CHUNKS), shots=2, choose="linked"), Random(3), Counter()
+    for _ in range(60):
+        one, other = made.choose(random, {})
+        assert set(one.row["links"]) & set(other.row["links"])
+        assert (one.row["document"], one.row["section"]) != (other.row["document"], other.row["section"])
+        shown.update([one.id, other.id])
+    assert set(shown) == {0, 1, 2, 3, 4}
+
+
+def test_a_linked_pool_goes_on_as_if_it_had_never_stopped_and_keeps_its_cap():
+    spec = {"shots": 2, "max_uses": 3, "choose": "linked"}
+    whole, resumed = pool(with_links(CHUNKS), **spec), pool(with_links(CHUNKS), **spec)
+    uses: Counter[int] = Counter()
+    for number in range(3):
+        chosen = whole.choose(Random(number), {})
+        resumed.restore(chosen)
+        uses.update(ids(chosen))
+    for number in range(3, 12):
+        chosen = whole.choose(Random(number), {})
+        assert chosen == resumed.choose(Random(number), {})
+        uses.update(ids(chosen))
+    assert max(uses.values()) <= 3
+
+
+def test_documents_become_seeds(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "mill.md").write_text("# Mill\n\nHere we met Anna Berg at the gate of the mill.\n")
+    (tmp_path / "docs" / "box.rst").write_text("Box\n===\n\nA letter by Anna Berg lies in the box.\n")
+    chunk = {"words": 40, "overlap": 0, "least": 4}
+    recipe = {**SMALL, "method": "grounded", "schema": None, "prompt": ""}
+    found = ts.check(
+        {**recipe, "seeds": {"path": str(tmp_path / "docs"), "chunk": chunk, "shots": 2, "choose": "linked"}}
+    )
+    assert [seed.row["document"] for seed in found.seeds] == ["box", "mill"]
+    assert found.seeds[1].row["links"] == ["Anna Berg"] and found.seeds[1].row["start"] == 8
+    one = ts.check({**recipe, "seeds": {"path": str(tmp_path / "docs" / "*.md"), "chunk": chunk, "shots": 1}})
+    assert len(one.seeds) == 1
+    with pytest.raises(RecipeError, match="no two seeds of different sections"):
+        ts.check(
+            {
+                **recipe,
+                "seeds": {"path": str(tmp_path / "docs" / "*.md"), "chunk": chunk, "shots": 1, "choose": "linked"},
+            }
+        )
+
+
+# --- seeds the run has grown -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("choose", ["random", "matching", "diverse", "retrieved"])
+def test_kept_records_are_shown_beside_seeds_once_there_are_some(choose):
+    made = pool(LABELLED, ["label"], shots=3, grown=2, choose=choose)
+    assert all(i < 10 for i in ids(made.choose(Random(0), {"label": "a"}))), "nothing was kept yet"
+    made.grow({4: {"text": "kept", "label": "a"}})
+    assert ids(made.choose(Random(1), {"label": "a"}))[2] == 1_000_000_004
+    made.grow({9: {"text": "kept too", "label": "a"}, 7: {"text": "and this", "label": "b"}})
+    chosen = made.choose(Random(2), {"label": "a"})
+    assert len(chosen) == 3 and [i >= 1_000_000_000 for i in ids(chosen)] == [False, True, True]
+    assert ids(chosen) == sorted(ids(chosen))
+
+
+def test_a_restored_pool_counts_real_seeds_alone_and_draws_the_same_grown_ones():
+    spec = {"shots": 2, "grown": 1, "max_uses": 2}
+    whole, resumed = pool(LABELLED, **spec), pool(LABELLED, **spec)
+    for made in (whole, resumed):
+        made.grow({n: {"text": f"kept {n}", "label": "a"} for n in range(5)})
+    for number in range(4):
+        resumed.restore(whole.choose(Random(number), {}))
+    assert resumed.draws_left() == whole.draws_left()
+    assert resumed.choose(Random(9), {}) == whole.choose(Random(9), {})
+
+
+def test_more_grown_than_shots_is_refused(tmp_path):
+    assert "seeds.grown: 2 kept records are more than the 1 shots" in refused(tmp_path, LABELLED, grown=2)
 
 
 # --- checking --------------------------------------------------------------------------------------------------------

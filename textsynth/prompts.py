@@ -2,14 +2,15 @@
 
 A recipe's ``prompt`` is the name of a template of the library, a file, or the text itself. The body is the user message;
 ``system`` in the front matter is the system message, a template like the body. With ``shot`` (a ``user`` and an
-``assistant`` template) each seed is shown as a question and its answer before the body, which small models follow best.
+``assistant`` template) each seed is shown as a question and its answer before the body, which small models follow best;
+``worked`` are such pairs that the template brings itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,13 +33,14 @@ ENVIRONMENT.filters["json"] = lambda value, indent=None: json.dumps(
 class Prompt:
     """One template: its name, what it is for, the variables it documents, an example recipe, and its texts.
 
-    In ``shot``, ``seed`` is the row that is shown and ``answer`` holds those of its fields that the model writes.
+    ``worked`` are examples that belong to the template, each a ``user`` and an ``assistant`` message before all others. In ``shot``, ``seed`` is the row that is shown and ``answer`` holds those of its fields that the model writes.
     """
 
     name: str
     body: str
     system: str = ""
     shot: Mapping[str, str] = field(default_factory=dict)
+    worked: Sequence[Mapping[str, str]] = ()
     purpose: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
@@ -51,6 +53,7 @@ class Prompt:
     def texts(self) -> dict[str, str]:
         """Return the template texts that are not empty: system, shot's user and assistant, body."""
         found = {"system": self.system, **{f"shot.{role}": text for role, text in self.shot.items()}}
+        found |= {f"worked.{at}.{role}": text for at, turn in enumerate(self.worked) for role, text in turn.items()}
         return {part: text for part, text in found.items() if text} | {"body": self.body}
 
     @property
@@ -60,7 +63,8 @@ class Prompt:
 
     def dump(self) -> str:
         """Return the template as text that ``load`` reads back to the same name and messages."""
-        facts = {"name": self.name, "system": self.system, "shot": dict(self.shot)}
+        worked = [dict(turn) for turn in self.worked]
+        facts = {"name": self.name, "system": self.system, "shot": dict(self.shot), "worked": worked}
         head = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
         return f"---\n{head}---\n{self.body}"
 
@@ -88,6 +92,9 @@ class Prompt:
             messages: list[Message] = []
             if "system" in parts:
                 messages.append({"role": "system", "content": parts["system"].render(variables)})
+            for part in parts:
+                if part.startswith("worked."):
+                    messages.append({"role": part.rpartition(".")[2], "content": parts[part].render(variables)})
             for seed in variables.get("seeds", ()) if self.shot else ():
                 answer = {name: seed[name] for name in variables["fields"] if name in seed}
                 shown = {**variables, "seed": seed, "answer": answer}
@@ -153,12 +160,14 @@ def parse(text: str, *, name: str) -> Prompt:
         raise RecipeError([f"prompt {name}: the front matter is not valid YAML: {error}"]) from error
     if not isinstance(facts, dict):
         raise RecipeError([f"prompt {name}: the front matter must be a mapping of keys, got {str(facts)[:60]!r}"])
-    allowed = {"name", "system", "shot", "purpose", "variables", "example"}
+    allowed = {"name", "system", "shot", "worked", "purpose", "variables", "example"}
     wrong = [unknown(f"prompt {name}: front matter", key, allowed) for key in facts if key not in allowed]
     if wrong:
         raise RecipeError(wrong)
     if set(facts.get("shot") or {}) not in (set(), {"user", "assistant"}):
         raise RecipeError([f"prompt {name}: shot must have the keys user and assistant, got {sorted(facts['shot'])}"])
+    if any(list(turn) != ["user", "assistant"] for turn in facts.get("worked") or ()):
+        raise RecipeError([f"prompt {name}: each item of worked must have the keys user and assistant, in this order"])
     given: dict[str, Any] = {"name": name, "body": body.removesuffix("\n"), **facts}
     return Prompt(**given)
 

@@ -6,6 +6,7 @@ Growing is a generator like a method's, so it is resumed from the ledger and nev
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator
 from pathlib import Path
 
@@ -24,6 +25,10 @@ ROUNDS = 3
 """How often a topic is asked for more areas when too few different ones were named."""
 LONGEST = 60
 """Most characters of one topic."""
+WORDS = 7
+"""Most words of one topic: more is a sentence."""
+NAME = re.compile(r"[^\W\d_][^{}\[\]\"<>=\\]+")
+"""What a topic looks like: it begins with a letter and holds no rests of JSON or markup."""
 SEED_STEP = 7919
 
 
@@ -101,6 +106,7 @@ def read_names(done: Completion) -> list[str]:
     """Return the names in an answer, on one line each; none of one that cannot be read."""
     try:
         told = msgspec.json.decode(done.text)["topics"]
-        return [" ".join(name.replace(">", " ").split()).strip(" .,:;") for name in told if name.strip(" .,:;>")]
+        names = [" ".join(name.replace(">", " ").split()).strip(" .,:;") for name in told]
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return []
+    return [name for name in names if len(name.split()) <= WORDS and NAME.fullmatch(name)]

@@ -201,7 +201,7 @@ def make_plan(
     fitted: Fitted | None,
 ) -> Plan:
     """Build a plan that has planned nothing yet."""
-    grown = spec is not None and getattr(spec, "grown", 0) > 0
+    grown = spec is not None and spec.grown > 0
     learns = (fitted and recipe.steer) or grown
     steered = PROFILE_LAG if learns else STEERED_LAG if quotas or recipe.topics else FREE_LAG
     steering = make_steering(recipe, quotas, fitted, recipe.windows.lag or steered)

@@ -9,6 +9,7 @@ from typing import Any
 
 from textsynth import registry
 from textsynth.engines import Engine
+from textsynth.engines.workers import Workers
 from textsynth.errors import Problems
 from textsynth.filters import Filter
 from textsynth.methods import Method
@@ -61,11 +62,7 @@ def build_others(
     """Build what answers requests beside the run's own engine, by the name in ``Request.model``: other models, and workers."""
     asked = {item.asked_model: f"filters.{name}.model" for name, item in filters.items() if item.asked_model}
     asked = dict.fromkeys(method.models(), "method: model") | asked
-    found: dict[str, Engine] = {}
-    if works := method.workers():
-        from textsynth.engines.workers import Workers
-
-        found |= {name: Workers({name: work}) for name, work in works.items()}
+    found: dict[str, Engine] = {name: Workers({name: work}) for name, work in method.workers().items()}
     for model, place in asked.items():
         other = recipe.model_copy(update={"model": model, "engine": {}})
         made = problems.attempt(partial(build_engine, other, dry_run=dry_run), place)

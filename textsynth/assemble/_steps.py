@@ -156,6 +156,7 @@ def prepare_methods(
             load_prompt=partial(load_prompt, recipe),
             inputs=None if rows is None else frozenset(inputs),
             own=frozenset(step.method.own_fields),
+            folder=recipe.folder,
         )
         problems.attempt(partial(step.method.prepare, setting), f"{step.place}method")
         before += [name for name in step.schema.properties if name not in before]

@@ -23,7 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
-    if arguments is None and options.command in {"run", "preview", "demo", "augment", "swap"} and not options.dry_run:
+    if (
+        arguments is None
+        and options.command in {"run", "preview", "demo", "augment", "swap", "evalset"}
+        and not options.dry_run
+    ):
         preload_openmp(given)
     from textsynth.cli import show
     from textsynth.cli.commands import COMMANDS
@@ -115,9 +119,9 @@ def parser() -> argparse.ArgumentParser:
     one = add("demo", "the main job on real input: 100 records and 20 dialogues from the default model")
     add_run_options(one)
     add("schema", "print the JSON Schema of recipes, for editors")
-    from textsynth.cli import augment, evaluate, fit, init, methods, related, report, swap
+    from textsynth.cli import augment, evalset, evaluate, fit, init, methods, mix, related, report, swap, tune
 
-    for module in (init, methods, fit, evaluate, augment, related, report, swap):
+    for module in (init, methods, fit, evaluate, augment, evalset, mix, tune, related, report, swap):
         module.add(commands)
     return top
 

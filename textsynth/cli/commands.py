@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from textsynth import api, models, prompts, registry
 from textsynth import recipe as recipes
-from textsynth.cli import DONE, LIMITED, augment, evaluate, fit, init, methods, related, show, swap
+from textsynth.cli import DONE, LIMITED, augment, evalset, evaluate, fit, init, methods, mix, related, show, swap, tune
 from textsynth.cli import report as report_page
 from textsynth.cli.progress import Live
 from textsynth.errors import RecipeError, unknown
@@ -291,6 +291,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "sample": fit.command,
     "evaluate": evaluate.command,
     "augment": augment.command,
+    "evalset": evalset.command,
+    "mix": mix.command,
+    "tune": tune.command,
     "related": related.command,
     "report": report_page.command,
     "swap": swap.command,

@@ -9,6 +9,9 @@ from typing import Any
 
 from textsynth.cli import DONE, positive
 
+SHORT = {"longest_copy": "copy", "membership": "member"}
+"""Names of alarms that would make the table too wide."""
+
 
 def add(commands: Any) -> None:
     """Add the command and its options."""
@@ -41,17 +44,15 @@ def add(commands: Any) -> None:
 def command(options: argparse.Namespace) -> int:
     """Tune; the same command goes on with a tuning that was interrupted."""
     from textsynth.cli.commands import engine_output
-    from textsynth.cli.show import note
     from textsynth.tuning import tune
 
-    def on_look(look: Any) -> None:
-        if options.json:
-            print(json.dumps({"event": "look", **look.as_data()}), flush=True)
-        else:
-            note(line(look))
-
     training = read_training(options)
-    with engine_output(options.to):
+    with engine_output(None) as out:
+
+        def on_look(look: Any) -> None:
+            text = json.dumps({"event": "look", **look.as_data()}) if options.json else line(look)
+            print(text, file=out, flush=True)
+
         found = tune(
             options.profile,
             to=options.to,
@@ -60,7 +61,7 @@ def command(options: argparse.Namespace) -> int:
             training=training,
             existing="replace" if options.overwrite else "resume",
             on_look=on_look,
-            say=note,
+            say=lambda text: None if options.json else print(text, file=out, flush=True),
         )
     tell(found, as_json=options.json)
     return DONE
@@ -95,9 +96,9 @@ def tell(found: Any, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"event": "result", **found.as_data(), "recipe": found.recipe_lines()}), flush=True)
         return
-    names = [alarm.name for alarm in found.before.alarms]
-    numbers = ("step", "epoch", "train loss", "held-out loss", *names)
-    table = show.grid("\nLooks at the model", *numbers, "", right=numbers)
+    names = [SHORT.get(alarm.name, alarm.name) for alarm in found.before.alarms]
+    numbers = ("step", "epoch", "train", "held-out", *names)
+    table = show.grid("\nLoss and alarms (! rings)", *numbers, "", right=numbers)
     for look in found.looks:
         cells = ["" if alarm.value is None else figure(alarm) for alarm in look.alarms]
         kept = "kept" if look.step == found.kept else ""

@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from textsynth.engines._limiter import Host, Job, Limiter
+from textsynth.engines._served_turn import ServedTurn
 from textsynth.engines._wire import (
     Failure,
     Listing,
@@ -55,6 +56,7 @@ class Link:
         self._urls = {host.address: URL(host.address + "/chat/completions") for host in self._hosts}
         self._base: dict[str, Any] = {}
         self.context_length: int | None = None
+        self._user_turn = ServedTurn()
         self._notes: list[str] = []
         self._backlog: deque[Request] = deque()
         self._again: deque[Job] = deque()
@@ -281,7 +283,13 @@ class Link:
 
     async def _exchange(self, job: Job) -> Completion | Failure:
         try:
-            body = encode_body(job.request, self._base, self._terms.structured)
+            user = job.request.turn == "user"
+            named = (self._session, job.host.address, str(self._base["model"]))
+            ends = await self._user_turn.get(*named) if user else None
+            body = encode_body(job.request, self._base, self._terms.structured, ends)
+        except EngineError as error:
+            self._stop(error)
+            return Failure("denied", error.message)
         except (TypeError, ValueError) as error:
             return Failure("final", f"the request cannot be written as JSON: {error}")
         try:

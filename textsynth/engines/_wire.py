@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from textsynth.engines._user_turn import UserTurn, with_user
 from textsynth.errors import EngineError
 from textsynth.records import Completion, Request
 
@@ -51,6 +52,14 @@ class _Models(msgspec.Struct):
     data: list[_ListedModel]
 
 
+class _Tokens(msgspec.Struct):
+    tokens: list[int]
+
+
+class _Prompt(msgspec.Struct):
+    prompt: str
+
+
 _encode = msgspec.json.Encoder().encode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_models = msgspec.json.Decoder(_Models).decode
@@ -58,8 +67,11 @@ _NO_USAGE = _Usage()
 _KNOBS = ("min_p", "top_p", "top_k", "repetition_penalty")
 
 
-def encode_body(request: Request, base: dict[str, Any], structured: Structured) -> bytes:
-    """Return the body of a chat completion; ``base`` holds the fields that are the same for every request."""
+def encode_body(request: Request, base: dict[str, Any], structured: Structured, ends: UserTurn | None = None) -> bytes:
+    """Return the body of a chat completion; ``base`` holds the fields that are the same for every request.
+
+    With ``ends`` the user's turn is written: vLLM goes on with an empty message of the user's until its template's mark.
+    """
     sampling = request.sampling
     body: dict[str, Any] = {
         "messages": request.messages,
@@ -70,8 +82,14 @@ def encode_body(request: Request, base: dict[str, Any], structured: Structured) 
     for knob in _KNOBS:
         if (value := getattr(sampling, knob)) is not None:
             body[knob] = value
-    if sampling.stop:
-        body["stop"] = sampling.stop
+    stop = (*sampling.stop, *(ends.stop if ends else ()))
+    if ends is not None:
+        body["messages"] = with_user(request.messages, "")
+        body |= {"add_generation_prompt": False, "continue_final_message": True}
+        if ends.stop_tokens:
+            body["stop_token_ids"] = ends.stop_tokens
+    if stop:
+        body["stop"] = stop
     if sampling.banned:
         body["bad_words"] = sampling.banned
     if request.schema is not None and structured != "none":
@@ -187,6 +205,22 @@ def read_completion(request: Request, payload: bytes, seconds: float) -> Complet
         usage.completion_tokens,
         seconds,
     )
+
+
+def read_tokens(payload: bytes) -> list[int]:
+    """Return the tokens in vLLM's answer to ``POST /tokenize``; none if it is no such answer."""
+    try:
+        return msgspec.json.decode(payload, type=_Tokens).tokens
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []
+
+
+def read_prompt(payload: bytes) -> str:
+    """Return the text in vLLM's answer to ``POST /detokenize``; nothing if it is no such answer."""
+    try:
+        return msgspec.json.decode(payload, type=_Prompt).prompt
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def read_listing(address: str, status: int, payload: bytes) -> Listing | Failure:

@@ -124,7 +124,7 @@ class Scripted:
 
     def _say(self, request: Request, random: Random) -> str:
         if request.schema is None:
-            return text(random, 20, 160) + "."
+            return text(random, 20, 160) + ("?" if request.turn == "user" else ".")
         if request.schema not in self._schemas:
             self._schemas[request.schema] = msgspec.json.decode(request.schema)
         return msgspec.json.encode(instance(self._schemas[request.schema], random)).decode()

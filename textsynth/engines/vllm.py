@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from textsynth import models
+from textsynth.engines._user_turn import ASKED, PROBE, UserTurn, merge_system, refusal, tokenizer_turn, with_user
 from textsynth.errors import EngineError, MissingPackageError, unknown
 from textsynth.records import Completion, EngineStatus, FinishReason, Message, Request, Sampling
 
@@ -64,6 +65,7 @@ class Vllm:
         self._notes: list[str] = []
         self._facts: dict[str, str] = {}
         self._thread: threading.Thread | None = None
+        self._user_turn: UserTurn | None = None
 
     def start(self, *, backend: str) -> None:
         """Load the model and start the engine's thread.
@@ -87,10 +89,14 @@ class Vllm:
         return max(0, 2 * (self.concurrency or 0) - len(self._backlog) - len(self._running))
 
     def submit(self, requests: Sequence[Request]) -> None:
-        """Render and tokenise the requests, then queue them."""
+        """Render and tokenise the requests, then queue them.
+
+        Raises:
+            EngineError: a request asks for the user's turn, and the model's chat template has no way to open one.
+        """
         ready, refused = [], []
         for request in requests:
-            tokens = self._tokenise(request.messages)
+            tokens = self._open_user_turn(request) if request.turn == "user" else self._tokenise(request.messages)
             limit = self._context - 1
             if len(tokens) > limit:
                 text = f"the prompt has {len(tokens)} tokens, the model takes at most {limit}"
@@ -233,9 +239,21 @@ class Vllm:
         if self._style == "plain":
             text = "\n\n".join(m["content"] for m in messages) + "\n"
             return list(self._tokenizer(text).input_ids)
+        return list(self._tokenizer(self._render(messages, answer=True), add_special_tokens=False).input_ids)
+
+    def _open_user_turn(self, request: Request) -> list[int]:
+        """Return the prompt tokens up to where the user's text would begin."""
+        if self._style == "plain":
+            raise refusal(self.model, "is missing")
+        if self._user_turn is None:
+            self._user_turn = tokenizer_turn(self._render(PROBE), self._tokenizer, self.model)
+        rendered = self._render(with_user(request.messages, ASKED))
+        return list(self._tokenizer(rendered[: rendered.rindex(ASKED)], add_special_tokens=False).input_ids)
+
+    def _render(self, messages: Sequence[Message], *, answer: bool = False) -> str:
+        """Return the messages as the chat template writes them, with the opening of an answer if wanted."""
         turns = merge_system(messages) if self._style == "no system" else list(messages)
-        text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return list(self._tokenizer(text, add_special_tokens=False).input_ids)
+        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer))
 
     def _turn(self) -> bool:
         """Refill the engine from the backlog, take one step, hand over what finished. False: told to stop."""
@@ -270,7 +288,8 @@ class Vllm:
         """Give one request to vLLM; what it refuses becomes a completion with the reason."""
         name = f"{request.draw}.{request.step}"
         try:
-            sampling = sampling_params(request.sampling, request.schema, room=self._context - len(tokens))
+            ends = self._user_turn if request.turn == "user" else None
+            sampling = sampling_params(request.sampling, request.schema, room=self._context - len(tokens), ends=ends)
             self._llm.llm_engine.add_request(name, {"prompt_token_ids": tokens}, sampling, lora_request=self._adapter)
         except ValueError as error:
             return Completion(request.draw, request.step, "", "error", len(tokens), error=str(error)[:500])
@@ -296,7 +315,7 @@ class Vllm:
         )
 
 
-def sampling_params(sampling: Sampling, schema: str | None, *, room: int) -> Any:
+def sampling_params(sampling: Sampling, schema: str | None, *, room: int, ends: UserTurn | None = None) -> Any:
     """Translate ours into vLLM's ``SamplingParams``; ``room`` is how many tokens the context still holds."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -306,23 +325,13 @@ def sampling_params(sampling: Sampling, schema: str | None, *, room: int) -> Any
         max_tokens=min(sampling.max_tokens, room),
         temperature=sampling.temperature,
         seed=sampling.seed,
-        stop=list(sampling.stop) or None,
+        stop=[*sampling.stop, *(ends.stop if ends else ())] or None,
+        stop_token_ids=list(ends.stop_tokens) if ends else None,
         bad_words=list(sampling.banned) or None,
         structured_outputs=StructuredOutputsParams(json=schema) if schema is not None else None,
         output_kind=RequestOutputKind.FINAL_ONLY,
         **{name: value for name, value in given.items() if value is not None},
     )
-
-
-def merge_system(messages: Sequence[Message]) -> list[Message]:
-    """Put the system message before the first user turn, for templates that know no system role."""
-    if not messages or messages[0]["role"] != "system":
-        return list(messages)
-    first: Message = {"role": "user", "content": messages[0]["content"]}
-    if len(messages) > 1 and messages[1]["role"] == "user":
-        first["content"] += "\n\n" + messages[1]["content"]
-        return [first, *messages[2:]]
-    return [first, *messages[1:]]
 
 
 def engine_arguments() -> set[str]:

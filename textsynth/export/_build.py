@@ -37,8 +37,8 @@ def to_dataset(
 
     Args:
         records: read once, from first to last.
-        splits: shares by name; the sizes are exact (largest remainder). Which record goes where depends on ``seed`` and
-            on the number of records alone; within a split the order is kept.
+        splits: shares by name; the sizes are exact in records (largest remainder). Which record goes where depends on
+            ``seed`` and on the number of records alone; all its rows go there, and within a split the order is kept.
 
     Returns:
         One memory-mapped dataset per split, possibly without rows. Its files are removed when the process ends.
@@ -52,7 +52,8 @@ def to_dataset(
     check_splits(splits)
     folder = scratch_folder()
     with disk_errors(folder):
-        columns = form.layout(schema).columns
+        layout = form.layout(schema)
+        columns, each = layout.columns, layout.rows_per_record
         undealt = folder / "rows.arrow"
         count = write_rows(undealt, form.rows(records, schema), to_features(columns).arrow_schema, form.fields(schema))
         if not count:
@@ -62,7 +63,7 @@ def to_dataset(
             )
         columns = with_seen_labels(columns, undealt)
         files = {name: folder / f"{name}.split.arrow" for name in splits}
-        deal(undealt, files, assign(split_sizes(splits, count), seed), columns)
+        deal(undealt, files, assign(split_sizes(splits, count // each), seed).repeat(each), columns)
         undealt.unlink()
         return DatasetDict({name: Dataset.from_file(str(file), split=name) for name, file in files.items()})
 
@@ -100,7 +101,7 @@ def split_sizes(splits: Mapping[str, float], count: int) -> dict[str, int]:
 
 
 def assign(sizes: Mapping[str, int], seed: int) -> Any:
-    """Return the number of its split for each row: an array of small integers, the same on every machine."""
+    """Return the number of its split for each record: an array of small integers, the same on every machine."""
     import numpy
 
     count = sum(sizes.values())
@@ -155,10 +156,32 @@ def to_batch(chunk: Sequence[Record], schema: Any, first: int, fields: Collectio
     """Return rows as a record batch; ``first`` is the number of the first row, for the message."""
     import pyarrow
 
+    stored = storage_schema(schema)
     try:
-        return pyarrow.RecordBatch.from_pylist(chunk, schema=schema)
+        batch = pyarrow.RecordBatch.from_pylist(chunk, schema=stored)
+        return batch if stored.equals(schema) else batch.cast(schema)  # a cast of nested nulls breaks: only if needed
     except (TypeError, ValueError, OverflowError) as error:
-        raise find_misfit(chunk, schema, first, fields) or error from error
+        raise find_misfit(chunk, stored, first, fields) or error from error
+
+
+def storage_schema(schema: Any) -> Any:
+    """Return a schema with text in place of objects: Arrow builds no nested extension arrays, but casts to them."""
+    import pyarrow
+
+    return pyarrow.schema([field.with_type(storage_type(field.type)) for field in schema], metadata=schema.metadata)
+
+
+def storage_type(kind: Any) -> Any:
+    """Return a type with text in place of objects, at any depth."""
+    import pyarrow
+
+    if isinstance(kind, pyarrow.BaseExtensionType):
+        return kind.storage_type
+    if pyarrow.types.is_list(kind):
+        return pyarrow.list_(storage_type(kind.value_type))
+    if pyarrow.types.is_struct(kind):
+        return pyarrow.struct([field.with_type(storage_type(field.type)) for field in kind])
+    return kind
 
 
 def find_misfit(chunk: Sequence[Record], schema: Any, first: int, fields: Collection[str]) -> ExportError | None:

@@ -48,7 +48,7 @@ def encoder(shape: Shape) -> Encoder:
         return struct_encoder(shape.fields)
     if shape.kind == "label":
         return label_encoder(shape)
-    simple: dict[str, Encoder] = {"json": json_text, "int64": whole, "float64": real}
+    simple: dict[str, Encoder] = {"json": json_text, "object": json_text, "int64": whole, "float64": real}
     return simple.get(shape.kind, unchanged)
 
 

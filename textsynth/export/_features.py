@@ -23,7 +23,7 @@ Schema = Mapping[str, Any] | bool
 EXTRA = "additional_properties"
 """The column of the fields that a record has beyond those of its schema, where the schema lets them in."""
 
-Kind = Literal["string", "int64", "float64", "bool", "null", "label", "list", "struct", "json"]
+Kind = Literal["string", "int64", "float64", "bool", "null", "label", "list", "struct", "json", "object"]
 
 TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 SCALARS: dict[frozenset[str], Kind] = {
@@ -41,7 +41,8 @@ class Shape:
     """A column, or a part of one; every part may be null.
 
     ``items`` belongs to a list, ``fields`` to a struct, ``names`` to a label (``None``: the values seen, sorted) and
-    ``why`` to JSON text.
+    ``why`` to JSON text. An ``object`` is stored as JSON text too, but comes back as an object that keeps its own keys
+    (``datasets.Json``): for messages with tool calls, which chat templates take in no other way.
     """
 
     kind: Kind
@@ -268,12 +269,14 @@ def to_features(columns: Mapping[str, Shape]) -> Any:
 
 def to_feature(shape: Shape) -> Any:
     """Return one column as a feature."""
-    from datasets import ClassLabel, List, Value
+    from datasets import ClassLabel, Json, List, Value
 
     if shape.kind == "label" and shape.names is not None:
         return ClassLabel(names=list(shape.names))
     if shape.kind == "list" and shape.items is not None:
         return List(to_feature(shape.items))
+    if shape.kind == "object":
+        return Json()
     if shape.kind == "struct":
         return {name: to_feature(part) for name, part in shape.fields.items()}
     return Value("string" if shape.kind in {"json", "label"} else shape.kind)

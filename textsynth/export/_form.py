@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from textsynth import registry
 from textsynth.errors import ExportError, unknown
@@ -16,12 +16,28 @@ from textsynth.records import Record
 from textsynth.schema import RecordSchema
 
 
+def whole_record(record: Record) -> Sequence[Record]:
+    """Return the record alone: one record, one row."""
+    return (record,)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a dataset, and the function that arranges the fields of a record into a row of JSON values."""
+    """The columns of a dataset, and the function that arranges the fields of a record into a row of JSON values.
+
+    Args:
+        rows_per_record: how many rows every record becomes; they always lie in the same split.
+        apart: takes a record apart into as many, of which ``row`` makes one row each.
+    """
 
     columns: Mapping[str, Shape]
     row: Callable[[Record], Record]
+    rows_per_record: int = 1
+    apart: Callable[[Record], Sequence[Record]] = whole_record
+
+    def rows(self, record: Record) -> list[Record]:
+        """Return the rows of one record."""
+        return [self.row(part) for part in self.apart(record)]
 
 
 @dataclass(kw_only=True)
@@ -31,6 +47,9 @@ class Form(ABC):
     Args:
         as_json: fields of the record to write as JSON text in a string column, where no other can hold the values.
     """
+
+    tasks: ClassVar[tuple[str, ...]] = ()
+    """The hub's task categories of such a dataset; a plain record may be for anything."""
 
     as_json: tuple[str, ...] = ()
 
@@ -61,7 +80,7 @@ class Form(ABC):
         return json_columns(self.layout(schema).columns)
 
     def rows(self, records: Iterable[Record], schema: RecordSchema) -> Iterator[Record]:
-        """Yield one row per record, its values as Arrow takes them.
+        """Yield the rows of each record, their values as Arrow takes them.
 
         Raises:
             ExportError: a value that its column cannot hold exactly, with the number of the record and the place in it.
@@ -71,7 +90,7 @@ class Form(ABC):
         for number, record in enumerate(records):
             whole = gather(record, fields) if EXTRA in fields else record
             try:
-                yield encode(layout.row(whole))
+                yield from [encode(row) for row in layout.rows(whole)]
             except Misfit as misfit:
                 raise does_not_fit(number, misfit.path, misfit.rule, fields, layout.columns) from None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textsynth.prompts import Prompt
@@ -34,7 +35,8 @@ class Setting:
     ``decoding`` returns the schema text that holds the decoder to the named top-level fields; it is computed once per set
     of names. ``attributes`` are the names drawn before generation; of the ``partial`` ones among them (objects with a text
     inside) the model writes what was not drawn. ``inputs`` are all fields that a draw gives: attributes, fields of earlier
-    steps, columns of its seeds (``None``: not known, as when a finished run is read). ``own`` are the fields that the method writes itself, whatever was there. ``arms`` are the ways of asking by name, the recipe's own
+    steps, columns of its seeds (``None``: not known, as when a finished run is read). ``own`` are the fields that the method writes itself, whatever was there. Files that
+    options name are relative to ``folder``. ``arms`` are the ways of asking by name, the recipe's own
     under "". ``repairs`` is how often one draw may ask again.
     """
 
@@ -48,6 +50,7 @@ class Setting:
     load_prompt: Callable[[str], Prompt]
     inputs: frozenset[str] | None = None
     own: frozenset[str] = frozenset()
+    folder: Path = Path()
 
     @property
     def free_fields(self) -> tuple[str, ...]:

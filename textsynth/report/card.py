@@ -24,13 +24,6 @@ from textsynth.schema import Finding
 HUB_NAME = re.compile(r"[\w-]+/[\w-]+(\.\d[\w.-]*)?")
 """A data set on the hub, ``owner/name``, unlike a file in a folder."""
 
-TASKS = {
-    "messages": ["text-generation"],
-    "prompt_completion": ["text-generation"],
-    "classification": ["text-classification"],
-}
-"""Task categories of the hub by form; a plain record may be for anything."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
@@ -51,7 +44,9 @@ class RunFacts:
         json_columns: paths of columns that hold JSON text, with the reason.
         created: the day, as ISO date.
         splits: rows by split.
+        rows_per_record: how many rows the form makes of each record.
         form: name of the export form.
+        tasks: the hub's task categories of that form.
     """
 
     name: str
@@ -93,7 +88,9 @@ class RunFacts:
     textsynth_version: str = ""
     created: str = ""
     splits: Mapping[str, int] = field(default_factory=dict)
+    rows_per_record: int = 1
     form: str = "records"
+    tasks: Sequence[str] = ()
     files: Files = "parquet"
     repo: str = ""
 
@@ -102,8 +99,9 @@ class RunFacts:
         ended = self.records + self.open + sum(self.reasons.values())
         if ended != self.draws:
             raise ValueError(f"reasons: kept, dropped and open draws must add up to draws ({self.draws}), got {ended}")
-        if self.splits and sum(self.splits.values()) != self.records:
-            raise ValueError(f"splits: they must add up to records ({self.records}), got {dict(self.splits)}")
+        rows = self.records * self.rows_per_record
+        if self.splits and sum(self.splits.values()) != rows:
+            raise ValueError(f"splits: they must add up to the rows of all records ({rows}), got {dict(self.splits)}")
 
 
 def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
@@ -116,8 +114,10 @@ def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
             going on in another process) count as open.
     """
     recipe, parts, totals, fact = run.recipe, run.parts, run.totals, run.ledger.fact
-    splits = splits or split_sizes(spec.splits, totals.kept)
-    records = sum(splits.values())
+    form = run.form(spec)
+    each = form.layout(parts.schema).rows_per_record
+    splits = splits or {name: size * each for name, size in split_sizes(spec.splits, totals.kept).items()}
+    records = sum(splits.values()) // each
     engine = fact("engine", {})
     return RunFacts(
         name=recipe.name,
@@ -145,12 +145,14 @@ def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
         **filter_facts(
             fact("filters", {}), parts.filters, [*figure_lines(run.figures), *evaluated(run.folder, records)]
         ),
-        json_columns=run.form(spec).json_columns(parts.schema),
+        json_columns=form.json_columns(parts.schema),
         seed=recipe.seed,
         textsynth_version=importlib.metadata.version("textsynth"),
         created=fact("created", "")[:10],
         splits=splits,
+        rows_per_record=each,
         form=spec.form.name,
+        tasks=form.tasks,
         files=spec.files,
         repo=spec.hub,
         license=recipe.license,
@@ -259,8 +261,8 @@ def metadata(facts: RunFacts) -> str:
         language=[facts.language] if known else None,
         annotations_creators=["machine-generated"],
         language_creators=["machine-generated"],
-        size_categories=[size_category(facts.records)],
-        task_categories=TASKS.get(facts.form),
+        size_categories=[size_category(facts.records * facts.rows_per_record)],
+        task_categories=list(facts.tasks) or None,
         tags=["synthetic", "textsynth"],
         **license_metadata(facts.license),
         **({"configs": data_files(splits, facts.files)} if splits and facts.files != "arrow" else {}),
@@ -273,6 +275,7 @@ def introduction(facts: RunFacts) -> str:
     sizes = ", ".join(f"{name} {rows:,}" for name, rows in facts.splits.items())
     return (
         f"# {facts.name}\n\n**Synthetic data.** {facts.records:,} records"
+        + (f" in {sum(facts.splits.values()):,} rows" if facts.splits and facts.rows_per_record > 1 else "")
         + (f" ({sizes})" if len(facts.splits) > 1 else "")
         + (
             ", made up by a script in place of a language model (a dry run, not data)"

@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textsynth.records import Seed
+from textsynth.records import Record, Seed
+from textsynth.seeds._links import place
 from textsynth.seeds._retrieval import HashedWords, Retrieval
 from textsynth.seeds._spec import SeedSpec
 from textsynth.text import strings
 
 CANDIDATES = 32
 """How many random seeds the most diverse ones are picked from, so that a choice costs the same for any number."""
+FIRST_GROWN = 1_000_000_000
+"""Seeds that a run has grown itself are numbered from here: this plus the number of their draw."""
+MOST_GROWN = 4096
+"""How many of the grown seeds are remembered, the latest."""
 
 
 class SeedPool:
@@ -26,6 +31,9 @@ class SeedPool:
     With ``choose: retrieved`` a draw gets the seeds nearest to its attributes that are unlike each other (``match`` names
     those that must be equal, as long as some seed is). A seed is shown up to ``max_uses`` times. Without that, one that
     was shown twice its share, ceil(2 * shots * records / seeds), comes after all that were not.
+
+    With ``choose: linked`` the first seed is one of those shown least, and the others share one of its ``links`` with it but
+    come from other sections. Of the seeds of a draw, ``grown`` are records that the run itself has kept.
 
     Args:
         seeds: real rows.
@@ -58,10 +66,14 @@ class SeedPool:
         self._vectors, self._units = vectors, units
         self._words: dict[int, frozenset[str]] = {}
         self._retrieval: Retrieval | None = None
+        self._grown: list[Seed] = []
+        self._holders: dict[str, list[int]] = {}
         self._share = math.ceil(2 * spec.shots * records / max(1, len(seeds)))
         if spec.choose == "retrieved" and seeds:
             self._prepare(present, derived)
         for at, seed in enumerate(seeds):
+            for term in seed.row.get("links", ()) if spec.choose == "linked" else ():
+                self._holders.setdefault(term, []).append(at)
             self._by_key.setdefault(self._key(seed.row), []).append(at)
 
     def choose(self, random: Random, attributes: Mapping[str, Any]) -> tuple[Seed, ...]:
@@ -70,19 +82,34 @@ class SeedPool:
         They come in the order of the source, so that prompts with the same examples begin alike and the engine can reuse
         what it computed.
         """
-        if self._retrieval is not None and self.spec.shots:
-            chosen = self._retrieve(self._retrieval, random, attributes)
-        elif self.match:
-            same = [at for at in self._by_key.get(self._key(attributes), ()) if self._free(at)]
-            taken = set(same)
-            rest = [] if len(same) >= self.spec.shots else [at for at in self._open if at not in taken]
-            chosen = self._pick(random, same) + self._pick(random, rest, self.spec.shots - len(same))
-        else:
-            chosen = self._pick(random, self._open)
-        chosen = self._one_per_unit(chosen)
+        grown = random.sample(self._grown, min(self.spec.grown, len(self._grown))) if self._grown else []
+        wanted = max(0, self.spec.shots - len(grown))
+        chosen = self._one_per_unit(self._select(random, attributes, wanted))
         for at in chosen:
             self._use(at)
-        return tuple(self.seeds[at] for at in sorted(chosen))
+        return (*(self.seeds[at] for at in sorted(chosen)), *sorted(grown, key=lambda seed: seed.id))
+
+    def _select(self, random: Random, attributes: Mapping[str, Any], wanted: int) -> list[int]:
+        """Return ``wanted`` real seeds, or as many as there are."""
+        if self._retrieval is not None and wanted:
+            return self._retrieve(self._retrieval, random, attributes, wanted)
+        if self._holders and wanted:
+            return self._linked(random, wanted)
+        if self.match:
+            same = [at for at in self._by_key.get(self._key(attributes), ()) if self._free(at)]
+            taken = set(same)
+            rest = [] if len(same) >= wanted else [at for at in self._open if at not in taken]
+            return self._pick(random, same, wanted) + self._pick(random, rest, wanted - len(same))
+        return self._pick(random, self._open, wanted)
+
+    def grow(self, kept: Mapping[int, Record]) -> None:
+        """Offer records that were kept as examples to later draws.
+
+        Args:
+            kept: the records by the numbers of their draws; of those offered so far the latest ``MOST_GROWN`` count.
+        """
+        self._grown += [Seed(FIRST_GROWN + index, record) for index, record in sorted(kept.items())]
+        del self._grown[:-MOST_GROWN]
 
     def draws_left(self) -> int:
         """Return for how many draws the allowed uses still suffice."""
@@ -93,10 +120,31 @@ class SeedPool:
     def restore(self, seeds: Sequence[Seed]) -> None:
         """Count the examples of a draw that was planned before the run was resumed."""
         for seed in seeds:
-            self._use(seed.id)
+            if seed.id < FIRST_GROWN:
+                self._use(seed.id)
 
-    def _pick(self, random: Random, pool: Sequence[int], count: int | None = None) -> list[int]:
-        count = min(self.spec.shots if count is None else count, len(pool))
+    def _linked(self, random: Random, wanted: int) -> list[int]:
+        """Return a seed that was shown least and others that a link of it leads to; alone if nothing is left to link."""
+        firsts = random.sample(self._open, min(len(self._open), CANDIDATES))
+        firsts.sort(key=lambda at: self._uses[at])
+        for first in firsts:
+            links = list(self.seeds[first].row["links"])
+            for term in random.sample(links, len(links)):
+                if len(chosen := self._along(random, first, term, wanted)) == wanted:
+                    return chosen
+        return firsts[:1]
+
+    def _along(self, random: Random, first: int, term: str, wanted: int) -> list[int]:
+        """Return ``first`` and seeds that share ``term``, each of another section, those shown least before the others."""
+        others = [at for at in self._holders[term] if at != first and self._free(at)]
+        others = sorted(random.sample(others, len(others)), key=lambda at: self._uses[at])
+        places = {place(self.seeds[first].row): first}
+        for at in others:
+            places.setdefault(place(self.seeds[at].row), at)
+        return list(places.values())[:wanted]
+
+    def _pick(self, random: Random, pool: Sequence[int], count: int) -> list[int]:
+        count = min(count, len(pool))
         if count <= 0:
             return []
         if self.spec.choose != "diverse":
@@ -148,7 +196,7 @@ class SeedPool:
             return self._vectors.__getitem__
         return HashedWords(lambda at: " ".join(strings(self.seeds[at].row)), len(self.seeds))
 
-    def _retrieve(self, retrieval: Retrieval, random: Random, attributes: Mapping[str, Any]) -> list[int]:
+    def _retrieve(self, retrieval: Retrieval, random: Random, attributes: Mapping[str, Any], wanted: int) -> list[int]:
         """Return near and diverse seeds; those that were shown their share come after all others."""
         far = retrieval.distances(random, attributes)
         far += self._late
@@ -157,7 +205,7 @@ class SeedPool:
             elsewhere = np.full(len(far), np.inf)
             elsewhere[same] = far[same]
             far = elsewhere
-        return retrieval.pick(far, self.spec.shots)
+        return retrieval.pick(far, wanted)
 
     def _one_per_unit(self, chosen: list[int]) -> list[int]:
         """Return the first seed of each privacy unit."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textsynth import tables
+from textsynth import documents, tables
 from textsynth.errors import RecipeError, unknown
 from textsynth.records import Record, Seed
 from textsynth.schema import RecordSchema
+from textsynth.seeds._links import with_links
 from textsynth.seeds._spec import SeedSpec
 
 
@@ -23,15 +24,24 @@ def load(spec: SeedSpec, schema: RecordSchema, attributes: Sequence[str], folder
     Raises:
         RecipeError: a missing column, or the rows that do not fit (row number, field, value, rule), up to ten of them.
     """
-    rows = tables.read(spec.path, folder=folder, place="seeds.path", split=spec.split, limit=spec.limit)
+    rows = read(spec, folder)
     lost = [unknown(f"seeds.columns.{f}", c, rows[0]) for f, c in spec.columns.items() if c not in rows[0]]
     if lost:
         raise RecipeError(lost)
     names = {column: field for field, column in spec.columns.items()}
     renamed = [{names.get(column, column): value for column, value in row.items()} for row in rows]
+    renamed = with_links(renamed) if spec.choose == "linked" else renamed
     if not whole:
         return [Seed(number, row) for number, row in enumerate(renamed)]
     return [Seed(number, row) for number, row in enumerate(as_records(renamed, spec, schema, attributes))]
+
+
+def read(spec: SeedSpec, folder: Path) -> list[Record]:
+    """Return the rows of a table, or the chunks of documents."""
+    if spec.chunk is None and not documents.is_documents(spec.path):
+        return tables.read(spec.path, folder=folder, place="seeds.path", split=spec.split, limit=spec.limit)
+    rows = documents.load(spec.path, spec.chunk or documents.ChunkSpec(), folder=folder, place="seeds.path")
+    return rows[: spec.limit]
 
 
 def as_records(rows: Sequence[Record], spec: SeedSpec, schema: RecordSchema, attributes: Sequence[str]) -> list[Record]:
@@ -80,6 +90,10 @@ def json_types(part: Any) -> set[str]:
 def check(spec: SeedSpec, seeds: Sequence[Seed], records: int) -> list[str]:
     """Return what makes the wish impossible: more shots than seeds, or a cap that runs out before ``records``."""
     found = []
+    if spec.grown > spec.shots:
+        found.append(f"seeds.grown: {spec.grown} kept records are more than the {spec.shots} shots of a draw")
+    if spec.choose == "linked" and not any(seed.row.get("links") for seed in seeds):
+        found.append("seeds.choose: linked, but no two seeds of different sections share a rare term")
     if spec.shots > len(seeds):
         found.append(f"seeds.shots: {spec.shots} examples a draw, but there are only {len(seeds)} seeds")
     if spec.max_uses is not None and spec.max_uses * len(seeds) < records * spec.shots:

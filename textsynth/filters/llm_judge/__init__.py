@@ -6,45 +6,17 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
-
-import xxhash
-from pydantic import ConfigDict
+from typing import Any, Literal
 
 from textsynth import prompts
 from textsynth.errors import RecipeError
 from textsynth.filters import Filter, Setting, drop
-from textsynth.filters.llm_judge._votes import BEST, LOST, OUTCOMES, PLACES, SCORES, TIED, WON, Judgement, Tally, Vote
-from textsynth.records import Candidate, Completion, Drop, Record, Request, Sampling, Seed
+from textsynth.filters.llm_judge._tally import Tally
+from textsynth.records import Candidate, Completion, Drop, Record, Request, Seed
+from textsynth.rubric import TIED, Judgement, Panel, Rubric, Scale, cut, mixed, readable
 
 BROKEN = "judgement_broken"
-RATIONALE = "rationale"
-_SHOWN = 12_000  # characters of a record that the judge reads
-_LONGEST_RATIONALE = 240
-_QUOTED = 100
 _VARIABLES = ("index", "attributes", "seeds", "fields", "schema", "rubric")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """One scale of a rubric.
-
-    Args:
-        description: what is judged, in words the model reads.
-        least: the least mean that is kept; by default that of the filter.
-        anchors: what a score means, by score.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    description: str
-    least: float | None = None
-    anchors: dict[int, str] = field(default_factory=dict)
-
-    def line(self, name: str, *, scored: bool) -> str:
-        """Return the scale as the model reads it."""
-        meant = {1: "not at all", BEST: "fully", **self.anchors} if scored else self.anchors
-        words = "; ".join(f"{score} = {text}" for score, text in sorted(meant.items()))
-        return f"- {name}: {self.description}" + (f" ({words})" if scored and words else "")
 
 
 @dataclass(kw_only=True)
@@ -66,7 +38,7 @@ class LlmJudge(Filter):
     12,000 characters, and text that persuades the judge. Small models tell scores apart poorly: try it on real records first.
 
     Args:
-        scales: a description, or ``{description, least, anchors}``, by name; at least one.
+        scales: a description, or ``{description, least, anchors, levels}``, by name; at least one.
         least: the least mean that is kept; by default 3, or .5 (no worse than a real example) for pairs.
         votes: answers per record (pairs: per record and order), an odd number.
         model: which model judges: a server's address, or ``scripted``; empty for the run's own.
@@ -89,22 +61,13 @@ class LlmJudge(Filter):
 
     def __post_init__(self) -> None:
         """Refuse options out of their range."""
-        if not self.scales:
-            raise ValueError("scales must name at least one scale, e.g. {fluency: it reads as a native wrote it}")
-        if RATIONALE in self.scales:
-            raise ValueError(f"scales: {RATIONALE!r} is the name of the model's own field; give the scale another name")
-        if self.votes < 1 or self.votes % 2 == 0:
-            raise ValueError(f"votes must be an odd number of at least 1, got {self.votes}")
-        if not 0 <= self.temperature <= 2:
-            raise ValueError(f"temperature must be between 0 and 2, got {self.temperature:g}")
-        if self.votes > 1 and self.temperature == 0:
-            raise ValueError("votes above 1 need a temperature above 0: at 0 every vote is the same answer")
-        needed = 16 * (len(self.scales) + 1) + (80 if self.reason == "short" else 0)
-        if self.max_tokens < needed:
-            raise ValueError(f"max_tokens must be at least {needed} for these scales, got {self.max_tokens}")
-        self._rubric = {n: Scale(description=s) if isinstance(s, str) else s for n, s in self.scales.items()}
-        for name, scale in self._rubric.items():
-            self._check_scale(name, scale)
+        self._rubric = Rubric.of(self.scales, form="places" if self.pairs else "scores", reason=self.reason)
+        self._panel = Panel(self._rubric, self.votes, self.max_tokens, self.temperature)
+        for name, scale in self._rubric.scales.items():
+            low, high = self._rubric.bounds(name)
+            least = self._least(scale)
+            if not low <= least <= high:
+                raise ValueError(f"least of {name} must be between {low:g} and {high:g}, got {least:g}")
 
     @property
     def asked_model(self) -> str:
@@ -126,10 +89,9 @@ class LlmJudge(Filter):
         known = (*_VARIABLES, *(("first", "second") if self.pairs else ("record",)))
         if lost := self._prompt.undefined(known):
             raise ValueError(f"prompt {self._prompt.name}: undefined variables: {', '.join(lost)}; defined: {known}")
-        lines = [scale.line(name, scored=not self.pairs) for name, scale in self._rubric.items()]
         row = setting.seeds[0].row if setting.seeds else {}
         self._standard: dict[str, Any] = {
-            "rubric": "\n".join(lines),
+            "rubric": self._rubric.lines(),
             "seeds": [],
             "fields": tuple(setting.schema.properties),
         }
@@ -138,7 +100,7 @@ class LlmJudge(Filter):
             {**self._standard, "index": 0, "attributes": {}}
             | dict.fromkeys(known[len(_VARIABLES) :], json.dumps(row, default=str))
         )
-        self._schema = json.dumps(answer_schema(list(self._rubric), pairs=self.pairs, rationale=self.reason == "short"))
+        self._schema = self._rubric.schema()
         self._pool = Pool(setting.seeds)
         self._judged: dict[int, Judgement] = {}
         self._tally = Tally()
@@ -158,7 +120,7 @@ class LlmJudge(Filter):
         by_draw: dict[int, dict[int, Completion]] = defaultdict(dict)
         for answer in answers:
             by_draw[answer.draw][answer.step] = answer
-        self._judged = {index: self._read(steps) for index, steps in by_draw.items()}
+        self._judged = {index: self._panel.judge(steps) for index, steps in by_draw.items()}
         self._tally.add(self._judged)
 
     def check(self, batch: Sequence[Candidate]) -> Sequence[Drop | None]:
@@ -168,16 +130,6 @@ class LlmJudge(Filter):
     def measured(self) -> Mapping[str, Any]:
         """Return means, broken votes, agreement of the votes and, for pairs, how much the order mattered."""
         return self._tally.summary()
-
-    def _check_scale(self, name: str, scale: Scale) -> None:
-        low, high = (LOST, WON) if self.pairs else (1, BEST)
-        least = self._least(scale)
-        if not low <= least <= high:
-            raise ValueError(f"least of {name} must be between {low:g} and {high:g}, got {least:g}")
-        if strange := [score for score in scale.anchors if not 1 <= score <= BEST]:
-            raise ValueError(f"anchors of {name} must be for scores of 1 to {BEST}, got {strange[0]}")
-        if not scale.description.strip():
-            raise ValueError(f"scale {name} must have a description, got an empty one")
 
     def _least(self, scale: Scale) -> float:
         given = self.least if scale.least is None else scale.least
@@ -192,9 +144,10 @@ class LlmJudge(Filter):
             shown = self._shown(candidate, candidate.record, vote)
             for order, names in enumerate(shown):
                 step = vote * len(shown) + order
+                sampling = self._panel.sampling(candidate.draw.sampling_seed, step)
                 facts = {"index": candidate.draw.index, "attributes": candidate.draw.attributes}
                 messages = self._prompt.render({**self._standard, **facts, **names})
-                yield Request(candidate.draw.index, step, messages, self._schema, self._sampling(candidate, step))
+                yield Request(candidate.draw.index, step, messages, self._schema, sampling)
 
     def _shown(self, candidate: Candidate, record: Record, vote: int) -> list[dict[str, str]]:
         """Return what the template shows of the record: once, or beside an example in both orders."""
@@ -206,64 +159,19 @@ class LlmJudge(Filter):
         real = readable({name: seed.row[name] for name in common} or seed.row)
         return [{"first": mine, "second": real}, {"first": real, "second": mine}]
 
-    def _sampling(self, candidate: Candidate, step: int) -> Sampling:
-        seed = mixed(candidate.draw.sampling_seed, f"judge {step}")
-        return Sampling(max_tokens=self.max_tokens, temperature=self.temperature, seed=seed)
-
-    # --- reading -----------------------------------------------------------------------------------------------------
-
-    def _read(self, steps: Mapping[int, Completion]) -> Judgement:
-        """Read the answers about one record, by the step each was asked in."""
-        width = 2 if self.pairs else 1
-        votes, broken = [], []
-        for vote in range(self.votes):
-            told = [self._parse(steps.get(vote * width + order)) for order in range(width)]
-            problems = [answer for answer in told if isinstance(answer, str)]
-            if problems:
-                broken.append(problems[0])
-            else:
-                votes.append(self._vote([answer for answer in told if isinstance(answer, dict)]))
-        return Judgement(votes, broken)
-
-    def _parse(self, done: Completion | None) -> Record | str:
-        """Return the fields of one answer, or what is wrong with it."""
-        if done is None:
-            return "no answer"
-        if done.finish_reason == "error":
-            return f"error: {done.error[:_QUOTED]}"
-        try:
-            told = json.loads(done.text, strict=False)  # xgrammar lets a raw tab through
-        except (ValueError, RecursionError):
-            return f"cut after {done.tokens} tokens" if done.finish_reason == "length" else f"no JSON: {cut(done.text)}"
-        allowed: tuple[Any, ...] = PLACES if self.pairs else SCORES
-        for name in self._rubric:
-            value = told.get(name) if isinstance(told, dict) else None
-            if isinstance(value, bool) or value not in allowed:
-                return f"{name} is none of {', '.join(map(str, allowed))}: {cut(done.text)}"
-        return dict(told)
-
-    def _vote(self, told: Sequence[Record]) -> Vote:
-        rationale = str(told[0].get(RATIONALE, ""))
-        if not self.pairs:
-            return Vote({name: float(told[0][name]) for name in self._rubric}, rationale)
-        places = [(str(told[0][name]), str(told[1][name])) for name in self._rubric]
-        return Vote(
-            {name: OUTCOMES.get(pair) for name, pair in zip(self._rubric, places, strict=True)}, rationale, places
-        )
-
     def _verdict(self, judgement: Judgement | None) -> Drop | None:
         if judgement is None:
             return Drop(BROKEN, "the record could not be put to the judge")
         if not judgement.usable:
-            counted = f"{len(judgement.votes)} of {self.votes} votes could be read"
-            return Drop(BROKEN, f"{counted}; the first that could not: {judgement.broken[0]}")
-        short = {name: judgement.mean(name) - self._least(scale) for name, scale in self._rubric.items()}
+            return Drop(BROKEN, judgement.problem)
+        short = {name: judgement.mean(name) - self._least(scale) for name, scale in self._rubric.scales.items()}
         worst = min(short, key=lambda name: short[name])
         if short[worst] >= 0:
             return None
-        mean, least, votes = judgement.mean(worst), self._least(self._rubric[worst]), len(judgement.votes)
+        scale = self._rubric.scales[worst]
+        mean, least, votes = judgement.mean(worst), self._least(scale), len(judgement.votes)
         said = f': "{cut(judgement.rationale(worst))}"' if judgement.rationale(worst) else ""
-        what = f"{mean:.2f} against a real example" if self.pairs else f"{mean:.1f} of {BEST}"
+        what = f"{mean:.2f} against a real example" if self.pairs else f"{mean:.1f} of {scale.best}"
         return drop(f"{worst} {what} (least {least:g}, {votes} vote{'s' * (votes > 1)}){said}", score=mean)
 
 
@@ -284,27 +192,3 @@ class Pool:
                 groups[tuple(repr(seed.row.get(name)) for name in names)].append(seed)
         alike = self._groups[names].get(tuple(repr(attributes[name]) for name in names)) or self._seeds
         return alike[number % len(alike)]
-
-
-def answer_schema(scales: Sequence[str], *, pairs: bool, rationale: bool) -> dict[str, Any]:
-    """Return the schema of one answer; only keywords that every backend enforces."""
-    reason = {RATIONALE: {"type": "string", "minLength": 1, "maxLength": _LONGEST_RATIONALE}} if rationale else {}
-    properties = reason | {name: {"enum": list(PLACES if pairs else SCORES)} for name in scales}
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def readable(record: Record) -> str:
-    """Return a record as JSON text for the model, cut where it is very long, without halves of surrogate pairs."""
-    text = json.dumps(record, ensure_ascii=False, indent=1).encode("utf-8", "replace").decode()
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n[{len(text) - _SHOWN} more characters]"
-
-
-def mixed(seed: int, purpose: str) -> int:
-    """Return 31 bits that depend on the draw's seed and on what they are for."""
-    return xxhash.xxh3_64_intdigest(f"llm_judge {seed} {purpose}".encode()) & 0x7FFFFFFF
-
-
-def cut(text: str) -> str:
-    """Return the beginning of a text on one line."""
-    line = " ".join(text[: 2 * _QUOTED].split())
-    return line[:_QUOTED] + "..." * (len(line) > _QUOTED)

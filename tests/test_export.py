@@ -97,6 +97,10 @@ FORMS = {
     "pairs": ("prompt_completion", {"prompt": "Classify: {text}", "completion": "label", "keep": ["place", "either"]}),
     "classes": ("classification", {"label": "label"}),
     "seen": ("classification", {"label": "note", "keep": ["items"]}),
+    "texts": ("text", {"text": "{text}: {label}", "keep": ["place"]}),
+    "asked": ("prompts", {"prompt": "text", "style": "chat", "system": "Be {note}.", "keep": ["tree", "grid"]}),
+    "better": ("preference", {"prompt": "text", "chosen": "label", "rejected": "{day}", "margin": "price"}),
+    "marked": ("kto", {"prompt": "text", "chosen": "label", "rejected": "note", "style": "chat", "keep": ["either"]}),
 }
 KINDS = ("arrow", "parquet", "jsonl")
 
@@ -156,7 +160,9 @@ def parsed(row, names=AS_TEXT):
 
 
 def test_every_file_is_a_form():
-    assert registry.names("export") == ["classification", "messages", "prompt_completion", "records"]
+    assert registry.names("export") == [
+        *("classification", "kto", "messages", "preference", "prompt_completion", "prompts", "records", "text")
+    ]
 
 
 def test_columns_follow_the_schema_and_are_never_guessed():
@@ -962,7 +968,7 @@ def test_the_card_of_a_run_says_what_the_ledger_says(either, tmp_path):
         assert f"| dropped: {reason} | {count} |" in text
     assert f"| **all** | {made.totals.draws} |" in text
     assert f"{made.totals.tokens:,} generated tokens" in text
-    assert made.parts.prompt.sha256 in text
+    assert all(step.prompt.sha256 in text for step in made.parts.steps)
     assert made.ledger.fact("recipe").rstrip() in text
     assert ("no PII filter ran" in text) == ("pii" not in made.parts.filters)
     assert ("It did not look for PERSON outside set phrases" in text) == ("pii" in made.parts.filters)
@@ -1028,8 +1034,7 @@ def test_size_categories(records, category):
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"form": "messages"}, {"task_categories": ["text-generation"]}),
-        ({"form": "classification"}, {"task_categories": ["text-classification"]}),
+        ({"tasks": ("text-classification",)}, {"task_categories": ["text-classification"]}),
         ({"license": "my terms: v1"}, {"license": "other", "license_name": "my-terms-v1"}),
         ({"name": "a: [b] # {c}"}, {"pretty_name": "a: [b] # {c}"}),
         (

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 __all__ = ["Parts", "assemble", "build_engine", "named", "pick", "real_rows"]
 
 PROFILE_LAG, STEERED_LAG, FREE_LAG = 2, 8, 256
-SHOWING = {"shots", "choose", "match", "max_uses"}
+SHOWING = {"shots", "choose", "match", "max_uses", "grown"}
 """What of the seeds' options decides which rows a draw shows; the rows themselves are hashed."""
 
 

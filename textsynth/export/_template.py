@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import Formatter
 
 from textsynth.errors import ExportError
@@ -17,30 +17,43 @@ PAIRS = (
     ("instruction", "response"),
     ("instruction", "output"),
     ("question", "answer"),
+    ("problem", "solution"),
     ("input", "output"),
 )
 """Pairs of field names that are what they are called, and need no option."""
+PROMPTS = tuple(dict.fromkeys(prompt for prompt, _ in PAIRS))
+MATERIAL = ("instruction", "input")
+"""A field that asks, and the one with what it asks about, which stands below it where there is some."""
+TRAINERS = frozenset({"prompt", "completion", "chosen", "rejected", "messages", "text", "images", "image", "input_ids"})
+"""Columns by which TRL tells kinds of datasets apart; of several it takes any one, so a form has no more than its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Words and fields in turn. A text is itself, an absent or null field nothing, anything else its JSON."""
+    """Words and fields in turn. A text is itself, an absent or null field nothing, anything else its JSON.
+
+    ``below`` names a field that follows after an empty line, where it is not empty.
+    """
 
     pieces: tuple[tuple[str, str | None], ...]
+    below: str = ""
 
     @property
     def fields(self) -> list[str]:
         """The names of the fields used."""
-        return [name for _, name in self.pieces if name is not None]
+        return [name for _, name in self.pieces if name is not None] + ([self.below] if self.below else [])
 
     @property
     def sole_field(self) -> str:
         """The name of the field that is the whole text; empty if there are words or other fields."""
-        return self.fields[0] if len(self.pieces) == 1 and self.pieces[0][0] == "" and self.fields else ""
+        whole = len(self.pieces) == 1 and self.pieces[0][0] == "" and len(self.fields) == 1
+        return self.fields[0] if whole else ""
 
     def render(self, record: Record) -> str:
         """Return the text for one record."""
-        return "".join(words + ("" if name is None else as_text(record.get(name))) for words, name in self.pieces)
+        text = "".join(words + ("" if name is None else as_text(record.get(name))) for words, name in self.pieces)
+        more = as_text(record.get(self.below)) if self.below else ""
+        return f"{text}\n\n{more}" if more.strip() else text
 
 
 def parse(text: str, place: str) -> Template:
@@ -79,7 +92,8 @@ def pair(chosen: tuple[str, str], places: tuple[str, str], fields: Collection[st
     Raises:
         ExportError: one option without the other, a field that does not exist, or no default that fits.
     """
-    if not any(chosen):
+    named = any(chosen)
+    if not named:
         chosen = next((names for names in PAIRS if set(names) <= set(fields)), ("", ""))
     if not all(chosen):
         known = ", ".join(" and ".join(names) for names in PAIRS)
@@ -88,10 +102,36 @@ def pair(chosen: tuple[str, str], places: tuple[str, str], fields: Collection[st
             f"fields of the record: {', '.join(fields)}",
             hint=f"name two fields, or write texts with {{field}} in them; no option is needed for {known}",
         )
-    first, second = (field_or_text(text, place) for text, place in zip(chosen, places, strict=True))
-    require_used(first, places[0], fields)
-    require_used(second, places[1], fields)
-    return first, second
+    return asking(chosen[0], places[0], fields, named=named), used(chosen[1], places[1], fields)
+
+
+def prompt_of(chosen: str, fields: Collection[str]) -> Template:
+    """Return the template of the option ``prompt``, by default the field that asks for something.
+
+    Raises:
+        ExportError: a field that does not exist, or no default that fits.
+    """
+    name = chosen or next((name for name in PROMPTS if name in fields), "")
+    if not name:
+        raise ExportError(
+            f"prompt: it must be given; fields of the record: {', '.join(fields)}",
+            hint=f"name a field, or write a text with {{field}} in it; no option is needed for {', '.join(PROMPTS)}",
+        )
+    return asking(name, "prompt", fields, named=bool(chosen))
+
+
+def asking(text: str, place: str, fields: Collection[str], *, named: bool) -> Template:
+    """Return the template of what is asked; where nobody named it, an instruction takes its input along."""
+    found = used(text, place, fields)
+    takes_input = not named and text == MATERIAL[0] and MATERIAL[1] in fields
+    return replace(found, below=MATERIAL[1]) if takes_input else found
+
+
+def used(text: str, place: str, fields: Collection[str]) -> Template:
+    """Read the value of an option as a template of fields that exist. Raises ``ExportError`` for one that does not."""
+    found = field_or_text(text, place)
+    require_used(found, place, fields)
+    return found
 
 
 def require_used(template: Template, place: str, fields: Collection[str]) -> None:
@@ -100,14 +140,26 @@ def require_used(template: Template, place: str, fields: Collection[str]) -> Non
         require(fields, {place: name})
 
 
-def kept(keep: tuple[str, ...], fields: Mapping[str, Shape], made: Collection[str]) -> dict[str, Shape]:
+def kept(
+    keep: tuple[str, ...], fields: Mapping[str, Shape], made: Collection[str], taken: Collection[str] = ()
+) -> dict[str, Shape]:
     """Return the columns of the fields that are carried along beside the columns ``made`` by the form.
 
+    Args:
+        taken: names that mean something else to those who read the form.
+
     Raises:
-        ExportError: a field that does not exist, or one whose name a made column has.
+        ExportError: a field that does not exist, or one whose name a made column has, or is taken.
     """
     require(fields, {f"keep[{i}]": name for i, name in enumerate(keep)})
     for i, name in enumerate(keep):
         if name in made:
             raise ExportError(f"keep[{i}]: {name!r} is already the name of a column that this form makes")
+        if name in taken:
+            raise ExportError(f"keep[{i}]: trainers would take a column {name!r} for something else: rename the field")
     return {name: fields[name] for name in keep}
+
+
+def pick(record: Record, keep: tuple[str, ...]) -> Record:
+    """Return the fields of a record that are carried along."""
+    return {name: record[name] for name in keep if name in record}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textsynth.errors import ExportError
 from textsynth.export import Form, Layout, Shape, require
 from textsynth.export._encode import label_text
-from textsynth.export._template import field_or_text, kept, require_used
+from textsynth.export._template import field_or_text, kept, pick, used
 from textsynth.records import Record
 from textsynth.schema import RecordSchema
 
@@ -28,6 +28,8 @@ class Classification(Form):
         keep: fields of the record that become columns beside the two.
     """
 
+    tasks = ("text-classification",)
+
     text: str = "text"
     label: str = "label"
     keep: tuple[str, ...] = ()
@@ -39,14 +41,12 @@ class Classification(Form):
     def layout(self, schema: RecordSchema) -> Layout:
         """Return the two columns and those kept."""
         fields = self.fields(schema)
-        text = field_or_text(self.text, "text")
-        require_used(text, "text", fields)
+        text = used(self.text, "text", fields)
         made = {"text": Shape("string"), "label": label_shape(self.label, fields, schema)}
         columns = made | kept(self.keep, fields, made)
 
         def row(record: Record) -> Record:
-            others = {name: record[name] for name in self.keep if name in record}
-            return {"text": text.render(record), "label": record.get(self.label), **others}
+            return {"text": text.render(record), "label": record.get(self.label)} | pick(record, self.keep)
 
         return Layout(columns, row)
 

@@ -105,14 +105,10 @@ def test_a_faulty_item_is_asked_for_again_with_another_seed():
     assert len({request.step for request in asked}) == 2
 
 
-def test_the_worked_example_is_not_taken_over_and_not_shown_again():
-    asked, candidate = play(
-        made(repairs=1),
-        draw(),
-        told(question="Why do copper roofs turn GREEN"),
-        GOOD | {"question": "Why is the roof green?"},
-    )
-    assert "For example:" in asked[0].messages[-1]["content"] and "For example:" not in asked[1].messages[-1]["content"]
+def test_the_worked_example_is_not_taken_over():
+    again = GOOD | {"question": "Why is the roof green?"}
+    asked, candidate = play(made(repairs=1), draw(), told(question="Why do copper roofs turn GREEN"), again)
+    assert any("copper roofs" in message["content"] for message in asked[0].messages)
     assert candidate.record["question"] == "Why is the roof green?"
     _, candidate = play(made(), draw(), told(question="Why do copper roofs turn green?"))
     assert candidate.failure.reason == "copied_prompt"

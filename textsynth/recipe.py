@@ -181,6 +181,23 @@ class SteerSpec(Part):
     patience: int = Field(default=2, ge=1, description="windows without progress after which the pool is not filled on")
 
 
+class TokenSpec(Part):
+    """How long a row may be for the model that is trained on it, in tokens of that model's tokenizer."""
+
+    model: str = Field(default="", description="default, a Hugging Face id or a folder (default: the run's own model)")
+    most: int = Field(default=2048, ge=1, description="most tokens of one row: the trainer's max_length")
+    over: Literal["drop", "keep", "refuse"] = Field(
+        default="drop", description="longer rows: leave them out, only count them, or write nothing"
+    )
+
+    @model_validator(mode="after")
+    def check_model(self) -> TokenSpec:
+        """The model is one that has a tokenizer."""
+        if self.model == "scripted" or models.is_url(self.model):
+            raise ValueError(f"model: {self.model!r} has no tokenizer here; name a folder or a Hugging Face id")
+        return self
+
+
 class ExportSpec(Part):
     """Where the dataset goes and in which form."""
 
@@ -190,6 +207,9 @@ class ExportSpec(Part):
     form: NamedPart = Field(default=Named(name="records"), alias="format")
     files: Literal["arrow", "parquet", "jsonl"] = "parquet"
     splits: dict[str, float] = Field(default_factory=lambda: {"train": 1.0})
+    tokens: Annotated[TokenSpec | None, BeforeValidator(read_switch)] = Field(
+        default=None, description="count the tokens of every row; longer rows are left out, kept or refused"
+    )
 
     @model_validator(mode="after")
     def check_splits(self) -> ExportSpec:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from textsynth import edges, export, report
 from textsynth.assemble import Parts, assemble, pick, real_rows
 from textsynth.errors import ExportError, LedgerError, TextsynthError
+from textsynth.export import TokenCounts
 from textsynth.ledger import Ledger, Totals
 from textsynth.recipe import ExportSpec, Recipe, from_yaml
 from textsynth.records import Completion, Draw, Drop, Record, Request
@@ -73,6 +74,8 @@ class Run:
         self.folder = Path(folder)
         self.ledger = Ledger(self.folder)
         self._given = parts
+        self.token_counts: TokenCounts | None = None
+        """Of the dataset that was last built; ``None`` if its export does not ask for them."""
 
     @cached_property
     def parts(self) -> Parts:
@@ -134,10 +137,32 @@ class Run:
         return next(iter(found.values())) if len(found) == 1 else found
 
     def datasets(self, spec: ExportSpec | None = None) -> DatasetDict:
-        """Return the kept records by split, in the form of ``spec`` (by default the recipe's export)."""
+        """Return the kept records by split, in the form of ``spec`` (by default the recipe's export).
+
+        Raises:
+            ExportError: nothing was kept, the form does not fit, or rows are too long and ``tokens`` refuses them.
+        """
         spec = spec or self.recipe.export or ExportSpec()
-        form = self.form(spec)
-        return export.to_dataset(self.records(), form, self.parts.schema, spec.splits, seed=self.recipe.seed)
+        form, tokenizer, self.token_counts = self.form(spec), self._tokenizer(spec), None
+        found = export.to_dataset(self.records(), form, self.parts.schema, spec.splits, seed=self.recipe.seed)
+        if spec.tokens is not None:
+            found, self.token_counts = export.count_tokens(
+                found,
+                tokenizer,
+                most=spec.tokens.most,
+                over=spec.tokens.over,
+                model=spec.tokens.model or self.recipe.model,
+                rows_per_record=form.layout(self.parts.schema).rows_per_record,
+            )
+        return found
+
+    def _tokenizer(self, spec: ExportSpec) -> Any:
+        """Return the tokenizer that counts, or nothing if the export does not ask for it."""
+        if spec.tokens is None:
+            return None
+        name = spec.tokens.model or self.recipe.model
+        beside = self.recipe.folder / Path(name).expanduser()
+        return export.load_tokenizer(str(beside) if beside.is_dir() else name)
 
     def real(self) -> tuple[list[Record], list[Record]] | None:
         """Return the ``train`` and the ``report`` rows behind the recipe's profile, or nothing if it has none.
@@ -197,7 +222,7 @@ class Run:
         if target is None and not spec.hub:
             target = self.folder / "dataset"
         found = self.datasets(spec)
-        card = self.card(spec, {name: part.num_rows for name, part in found.items()})
+        card = self.card(spec, {name: part.num_rows for name, part in found.items()}, self.token_counts)
         places = []
         if target is not None:
             export.write(found, target, spec.files, card, edge_cases)
@@ -207,9 +232,14 @@ class Run:
             places.append(f"https://huggingface.co/datasets/{spec.hub}")
         return places
 
-    def card(self, spec: ExportSpec | None = None, splits: dict[str, int] | None = None) -> str:
+    def card(
+        self,
+        spec: ExportSpec | None = None,
+        splits: dict[str, int] | None = None,
+        tokens: TokenCounts | None = None,
+    ) -> str:
         """Return the dataset card: what this was made from, what was dropped and why, and its limits."""
-        return report.card(report.facts(self, spec or self.recipe.export or ExportSpec(), splits or {}))
+        return report.card(report.facts(self, spec or self.recipe.export or ExportSpec(), splits or {}, tokens))
 
     def why(self, index: int) -> Explanation:
         """Return everything about one draw; its prompts are made again from the plan and the completions.

@@ -12,7 +12,9 @@ from textsynth.export._disk import disk_errors, scratch_folder
 from textsynth.export._encode import Misfit, row_encoder
 from textsynth.export._features import Shape, read_columns, to_features
 from textsynth.export._form import Form, Layout, build, require
+from textsynth.export._masks import Trained, trained_tokens, training_template
 from textsynth.export._push import push
+from textsynth.export._tokens import TokenCounts, count_tokens, load_tokenizer
 from textsynth.export._write import write
 
 __all__ = [
@@ -22,10 +24,14 @@ __all__ = [
     "Misfit",
     "RowWriter",
     "Shape",
+    "TokenCounts",
+    "Trained",
     "build",
+    "count_tokens",
     "data_files",
     "disk_errors",
     "license_metadata",
+    "load_tokenizer",
     "push",
     "read_columns",
     "require",
@@ -36,5 +42,7 @@ __all__ = [
     "to_dataset",
     "to_features",
     "to_plain",
+    "trained_tokens",
+    "training_template",
     "write",
 ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from textsynth import models
 from textsynth.errors import ExportError, MissingPackageError
-from textsynth.export._masks import shows_calls, texts, tokenize
+from textsynth.export._masks import kind_of, shows_calls, texts, tokenize
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -142,6 +142,7 @@ def count_tokens(
 def tally(split: Dataset, tokenizer: Any) -> Tally:
     """Count the tokens of each row of one split."""
     found = Tally()
+    longest_of = sum if kind_of(split.column_names) == "strings" else max  # columns beside each other, or alternatives
     shown = True
     for rows in batches(split):
         called = sum(has_calls(row) for row in rows)
@@ -151,9 +152,7 @@ def tally(split: Dataset, tokenizer: Any) -> Tally:
         made = iter(tokenize(tokenizer, [text for part in parts for text in part]))
         for part in parts:
             tokens = [next(made) for _ in part]
-            lengths = [len(one.ids) for one in tokens]
-            together = any(text.plain and text.prompt is None for text in part)  # columns beside each other
-            found.lengths.append(sum(lengths) if together else max(lengths, default=0))
+            found.lengths.append(longest_of([len(one.ids) for one in tokens] or [0]))
             found.merged += any(one.merged for one in tokens)
             found.unclear += any(text.unclear for text in part)
     return found

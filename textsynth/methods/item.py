@@ -316,7 +316,7 @@ def position(index: int, choices: int) -> int:
 
 def copied(messages: Sequence[Message], made: Record | Drop) -> Record | Drop:
     """Return a drop if the question stands in the prompt, as that of an example does."""
-    if isinstance(made, Drop) or normalise(made["question"]) not in normalise(messages[-1]["content"]):
+    if isinstance(made, Drop) or not any(normalise(made["question"]) in normalise(m["content"]) for m in messages):
         return made
     return Drop("copied_prompt", f"the question stands in the prompt: {made['question'][:120]!r}")
 

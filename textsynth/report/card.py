@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textsynth.export import Files, data_files, license_metadata, size_category, split_sizes
+from textsynth.export import Files, TokenCounts, data_files, license_metadata, size_category, split_sizes
 from textsynth.markdown import cell, code, codes, duration, label, longest_fence, section, table
 from textsynth.recipe import ExportSpec, Recipe
 from textsynth.report.measures import card_lines
@@ -47,6 +47,7 @@ class RunFacts:
         rows_per_record: how many rows the form makes of each record.
         form: name of the export form.
         tasks: the hub's task categories of that form.
+        token_counts: tokens of the rows, and how many rows were left out as too long; ``None`` if not counted.
     """
 
     name: str
@@ -91,6 +92,7 @@ class RunFacts:
     rows_per_record: int = 1
     form: str = "records"
     tasks: Sequence[str] = ()
+    token_counts: TokenCounts | None = None
     files: Files = "parquet"
     repo: str = ""
 
@@ -99,12 +101,17 @@ class RunFacts:
         ended = self.records + self.open + sum(self.reasons.values())
         if ended != self.draws:
             raise ValueError(f"reasons: kept, dropped and open draws must add up to draws ({self.draws}), got {ended}")
-        rows = self.records * self.rows_per_record
+        rows = self.records * self.rows_per_record - self.left_out
         if self.splits and sum(self.splits.values()) != rows:
             raise ValueError(f"splits: they must add up to the rows of all records ({rows}), got {dict(self.splits)}")
 
+    @property
+    def left_out(self) -> int:
+        """How many rows were left out as too long."""
+        return sum(self.token_counts.left_out.values()) if self.token_counts else 0
 
-def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
+
+def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int], token_counts: TokenCounts | None = None) -> RunFacts:
     """Collect what the card of one export says from the run's ledger.
 
     Args:
@@ -112,12 +119,14 @@ def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
         spec: the export that the card is for.
         splits: rows by split; if empty, what they will be. Records kept since they were counted (the run may still be
             going on in another process) count as open.
+        token_counts: what ``export.count_tokens`` found; the rows that it left out are not in ``splits``.
     """
     recipe, parts, totals, fact = run.recipe, run.parts, run.totals, run.ledger.fact
     form = run.form(spec)
     each = form.layout(parts.schema).rows_per_record
     splits = splits or {name: size * each for name, size in split_sizes(spec.splits, totals.kept).items()}
-    records = sum(splits.values()) // each
+    left_out = sum(token_counts.left_out.values()) if token_counts else 0
+    records = (sum(splits.values()) + left_out) // each
     engine = fact("engine", {})
     return RunFacts(
         name=recipe.name,
@@ -153,6 +162,7 @@ def facts(run: Any, spec: ExportSpec, splits: Mapping[str, int]) -> RunFacts:
         rows_per_record=each,
         form=spec.form.name,
         tasks=form.tasks,
+        token_counts=token_counts,
         files=spec.files,
         repo=spec.hub,
         license=recipe.license,
@@ -242,6 +252,7 @@ def card(facts: RunFacts) -> str:
         section("What it was made from", provenance(facts)),
         section("What became of every draw", outcome(facts)),
         section("Quotas", quotas(facts)),
+        section("Tokens", [f"- {line}" for line in facts.token_counts.lines()] if facts.token_counts else []),
         section("Schema", schema(facts)),
         section("Measures", [f"- {line}" for line in facts.measures]),
         section("Limits", limits(facts)),
@@ -261,7 +272,7 @@ def metadata(facts: RunFacts) -> str:
         language=[facts.language] if known else None,
         annotations_creators=["machine-generated"],
         language_creators=["machine-generated"],
-        size_categories=[size_category(facts.records * facts.rows_per_record)],
+        size_categories=[size_category(facts.records * facts.rows_per_record - facts.left_out)],
         task_categories=list(facts.tasks) or None,
         tags=["synthetic", "textsynth"],
         **license_metadata(facts.license),
@@ -275,7 +286,11 @@ def introduction(facts: RunFacts) -> str:
     sizes = ", ".join(f"{name} {rows:,}" for name, rows in facts.splits.items())
     return (
         f"# {facts.name}\n\n**Synthetic data.** {facts.records:,} records"
-        + (f" in {sum(facts.splits.values()):,} rows" if facts.splits and facts.rows_per_record > 1 else "")
+        + (
+            f" in {sum(facts.splits.values()):,} rows"
+            if facts.splits and (facts.rows_per_record > 1 or facts.left_out)
+            else ""
+        )
         + (f" ({sizes})" if len(facts.splits) > 1 else "")
         + (
             ", made up by a script in place of a language model (a dry run, not data)"

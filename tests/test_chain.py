@@ -185,3 +185,31 @@ def test_a_worker_answers_beside_the_engine(tmp_path, monkeypatch):
     made = ts.run(RECIPE | {"steps": steps}, folder=tmp_path / "run")
     assert made.complete and all(r["letters"] == len(r["question"]) for r in made.records())
     assert made.ledger.completions(0)[1].tokens == 0
+
+
+def grown_recipe(tmp_path):
+    (tmp_path / "seeds.jsonl").write_text("".join(f'{{"text": "seed number {n} says so"}}\n' for n in range(6)))
+    return {
+        "model": "scripted",
+        "records": 48,
+        "schema": {"text": "str 10..60"},
+        "seeds": {"path": str(tmp_path / "seeds.jsonl"), "shots": 3, "grown": 2},
+        "filters": ["duplicate"],
+        "windows": {"size": 8},
+        "engine": {"faults": {"truncated": 0.1}},
+        "repairs": 0,
+    }
+
+
+def test_kept_records_are_shown_as_seeds_later_on_and_an_interruption_changes_nothing(tmp_path):
+    recipe = grown_recipe(tmp_path)
+    whole = ts.run(recipe, folder=tmp_path / "whole")
+    kept = dict(whole.ledger.kept())
+    shown = [[seed for seed in draw.seeds if seed.id >= 1_000_000_000] for draw in whole.ledger.draws()]
+    assert not shown[0] and max(map(len, shown)) == 2
+    assert all(kept[seed.id - 1_000_000_000] == seed.row for seeds in shown for seed in seeds)
+    part = ts.run(recipe | {"limits": {"draws": 24}}, folder=tmp_path / "part")
+    assert not part.complete
+    part.close()
+    ended = ts.run(recipe, folder=tmp_path / "part")
+    assert list(ended.ledger.draws()) == list(whole.ledger.draws()) and list(ended.records()) == list(whole.records())

@@ -277,6 +277,26 @@ def test_records_come_back_equal():
     assert rows[0]["items"][2] == {"sku": None, "tags": None}
 
 
+@pytest.mark.parametrize("files", KINDS)
+def test_objects_keep_their_own_keys_beside_columns_of_nulls(files, tmp_path):
+    message = export.Shape("struct", fields={"role": export.Shape("string"), "tool_calls": export.Shape("object")})
+    nulls = export.Shape("list", items=export.Shape("struct", fields={"x": export.Shape("null")}))
+    columns = {"messages": export.Shape("list", items=message), "deep": export.Shape("struct", fields={"a": nulls})}
+    calls = [{"function": {"name": "find", "arguments": {"city": "Bern", "n": None}}}]
+    said = [{"role": "user", "tool_calls": None}, {"role": "assistant", "tool_calls": calls}]
+    rows = [{"messages": said, "deep": {"a": [{"x": None}]}}, {"messages": [], "deep": None}]
+
+    class Odd(export.Form):
+        def layout(self, schema):
+            return export.Layout(columns, lambda record: record)
+
+    known = load({"type": "object", "properties": {"messages": {}, "deep": {}}}, folder=Path())
+    dataset = to_dataset(rows, Odd(), schema=known)
+    folder = export.write(dataset, tmp_path / "out", files, card(dataset, files=files))
+    read = read_back(folder, files, tmp_path)["train"].to_list()
+    assert [row["messages"] for row in read] == [row["messages"] for row in rows]
+
+
 @pytest.mark.parametrize("files", ["parquet", "jsonl"])
 def test_single_files_load_by_their_path(files, tmp_path):
     dataset = to_dataset([FULL | {"day": "soon"}])

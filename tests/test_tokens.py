@@ -107,11 +107,10 @@ def test_longer_rows_are_left_out_by_split(rows, tokenizer):
     dataset, counts = count({"train": rows[:500], "test": rows[500:]}, tokenizer, most=9, over="drop")
     assert counts.left_out == {"train": 100, "test": 20}
     assert counts.longer == 120
-    kept = {name: [row for row in part if len(row["text"].split()) <= 8] for name, part in
-            {"train": rows[:500], "test": rows[500:]}.items()}  # fmt: skip
-    assert {name: part.to_list() for name, part in dataset.items()} == kept
+    kept = [row for row in rows if len(row["text"].split()) <= 8]
+    assert {n: p.to_list() for n, p in dataset.items()} == {"train": kept[:400], "test": kept[400:]}
     assert "rows of more than 9 tokens: 120, left out (train 100, test 20)" in counts.lines()
-    _, again = count(dict(dataset.items()) and {n: p.to_list() for n, p in dataset.items()}, tokenizer, most=9)
+    _, again = count({n: p.to_list() for n, p in dataset.items()}, tokenizer, most=9)
     assert again.longer == 0
 
 
@@ -132,7 +131,7 @@ def test_all_rows_of_a_record_go_together(tokenizer):
 
 
 def test_a_split_may_lose_all_its_rows_but_not_every_split(rows, tokenizer):
-    dataset, counts = count({"train": rows[:1], "test": rows[9:10]}, tokenizer, most=5, over="drop")
+    dataset, _ = count({"train": rows[:1], "test": rows[9:10]}, tokenizer, most=5, over="drop")
     assert {name: len(part) for name, part in dataset.items()} == {"train": 1, "test": 0}
     with pytest.raises(
         ExportError, match="2 of 2 rows have more than 1 tokens .* so no row is left; the longest has 11"
@@ -235,7 +234,7 @@ def test_nothing_is_written_when_long_rows_are_refused_or_the_tokenizer_is_not_t
 def test_a_folder_of_the_model_may_be_relative_to_the_recipe(scripted, model, tmp_path):
     (tmp_path / "target").symlink_to(model)
     folder = tmp_path / "run"
-    ts.run(recipe.parse(exporting(scripted, model)).at(tmp_path), folder=folder).close()
+    ts.run(recipe.parse(exporting(scripted, model), tmp_path), folder=folder).close()
     made = Run(folder)
     made.datasets(recipe.ExportSpec(tokens=recipe.TokenSpec(model="target")))
     assert made.token_counts.rows == made.totals.kept
@@ -247,9 +246,9 @@ def test_a_folder_of_the_model_may_be_relative_to_the_recipe(scripted, model, tm
 )
 def test_a_recipe_that_counts_in_a_way_that_cannot_be(tokens, scripted):
     with pytest.raises(RecipeError, match="tokens"):
-        recipe.parse(scripted | {"export": {"tokens": tokens}})
+        recipe.parse(scripted | {"export": {"tokens": tokens}}, Path())
 
 
 def test_true_counts_by_the_defaults(scripted):
-    assert recipe.parse(scripted | {"export": {"tokens": True}}).export.tokens == recipe.TokenSpec()
-    assert recipe.parse(scripted | {"export": {"tokens": False}}).export.tokens is None
+    assert recipe.parse(scripted | {"export": {"tokens": True}}, Path()).export.tokens == recipe.TokenSpec()
+    assert recipe.parse(scripted | {"export": {"tokens": False}}, Path()).export.tokens is None

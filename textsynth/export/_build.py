@@ -55,7 +55,11 @@ def to_dataset(
         layout = form.layout(schema)
         columns, each = layout.columns, layout.rows_per_record
         undealt = folder / "rows.arrow"
-        count = write_rows(undealt, form.rows(records, schema), to_features(columns).arrow_schema, form.fields(schema))
+        with RowWriter(undealt, to_features(columns).arrow_schema, form.fields(schema), each) as writer:
+            rows = form.rows(records, schema)
+            while chunk := list(islice(rows, CHUNK)):
+                writer.add(chunk)
+        count = writer.count // each
         if not count:
             raise ExportError(
                 "export: no record was accepted, so there is no dataset to write",
@@ -63,7 +67,7 @@ def to_dataset(
             )
         columns = with_seen_labels(columns, undealt)
         files = {name: folder / f"{name}.split.arrow" for name in splits}
-        deal(undealt, files, assign(split_sizes(splits, count // each), seed).repeat(each), columns)
+        deal(undealt, files, assign(split_sizes(splits, count), seed).repeat(each), columns)
         undealt.unlink()
         return DatasetDict({name: Dataset.from_file(str(file), split=name) for name, file in files.items()})
 
@@ -112,27 +116,20 @@ def assign(sizes: Mapping[str, int], seed: int) -> Any:
     return assigned
 
 
-def write_rows(file: Path, rows: Iterator[Record], schema: Any, fields: Collection[str]) -> int:
-    """Write rows to an Arrow stream and return their number; ``fields`` are those of the record, for messages."""
-    with RowWriter(file, schema, fields) as writer:
-        while chunk := list(islice(rows, CHUNK)):
-            writer.add(chunk)
-    return writer.count
-
-
 class RowWriter:
     """Writes rows to an Arrow file as they come; the file is complete once the context is left.
 
     Args:
         schema: the ``pyarrow.Schema`` of the columns.
         fields: the fields of the record, for messages.
+        rows_per_record: how many rows each record becomes, for messages.
     """
 
-    def __init__(self, file: Path, schema: Any, fields: Collection[str]) -> None:
+    def __init__(self, file: Path, schema: Any, fields: Collection[str], rows_per_record: int = 1) -> None:
         import pyarrow
 
         self.file, self.count = file, 0
-        self._schema, self._fields = schema, fields
+        self._schema, self._fields, self._each = schema, fields, rows_per_record
         self._sink = pyarrow.OSFile(str(file), "wb")
         self._writer = pyarrow.ipc.new_stream(self._sink, schema)
 
@@ -148,20 +145,38 @@ class RowWriter:
     def add(self, rows: Sequence[Record]) -> None:
         """Write some rows. Raises ``ExportError`` for a value that its column cannot hold."""
         if rows:
-            self._writer.write_batch(to_batch(rows, self._schema, self.count, self._fields))
+            self._writer.write_batch(self._to_batch(rows))
             self.count += len(rows)
 
+    def _to_batch(self, chunk: Sequence[Record]) -> Any:
+        try:
+            return to_batch(chunk, self._schema)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise self._find_misfit(chunk, storage_schema(self._schema)) or error from error
 
-def to_batch(chunk: Sequence[Record], schema: Any, first: int, fields: Collection[str]) -> Any:
-    """Return rows as a record batch; ``first`` is the number of the first row, for the message."""
+    def _find_misfit(self, chunk: Sequence[Record], schema: Any) -> ExportError | None:
+        """Find the value that Arrow refused: the first row, and its column, that cannot be written alone."""
+        import pyarrow
+
+        for number, row in enumerate(chunk, self.count):
+            for column in schema:
+                try:
+                    pyarrow.array([row[column.name]], column.type)
+                except (TypeError, ValueError, OverflowError) as refused:
+                    record = number // self._each
+                    return does_not_fit(record, column.name, str(refused), self._fields, schema.names)
+        return None
+
+
+def to_batch(rows: Sequence[Record], schema: Any) -> Any:
+    """Return rows as a record batch."""
     import pyarrow
 
-    stored = storage_schema(schema)
-    try:
-        batch = pyarrow.RecordBatch.from_pylist(chunk, schema=stored)
-        return batch if stored.equals(schema) else batch.cast(schema)  # a cast of nested nulls breaks: only if needed
-    except (TypeError, ValueError, OverflowError) as error:
-        raise find_misfit(chunk, stored, first, fields) or error from error
+    batch = pyarrow.RecordBatch.from_pylist(rows, schema=storage_schema(schema))
+    pairs = zip(batch.columns, schema, strict=True)
+    # a cast of nested nulls breaks: only columns that need one
+    arrays = [array if array.type == column.type else array.cast(column.type) for array, column in pairs]
+    return pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def storage_schema(schema: Any) -> Any:
@@ -182,19 +197,6 @@ def storage_type(kind: Any) -> Any:
     if pyarrow.types.is_struct(kind):
         return pyarrow.struct([field.with_type(storage_type(field.type)) for field in kind])
     return kind
-
-
-def find_misfit(chunk: Sequence[Record], schema: Any, first: int, fields: Collection[str]) -> ExportError | None:
-    """Find the value that Arrow refused: the first row, and its column, that cannot be written alone."""
-    import pyarrow
-
-    for number, row in enumerate(chunk, first):
-        for column in schema:
-            try:
-                pyarrow.array([row[column.name]], column.type)
-            except (TypeError, ValueError, OverflowError) as refused:
-                return does_not_fit(number, column.name, str(refused), fields, schema.names)
-    return None
 
 
 def with_seen_labels(columns: Mapping[str, Shape], file: Path) -> dict[str, Shape]:
@@ -225,7 +227,7 @@ def deal(source: Path, files: Mapping[str, Path], assigned: Any, columns: Mappin
         for file in files.values():
             sink = stack.enter_context(pyarrow.OSFile(str(file), "wb"))
             writers.append(stack.enter_context(pyarrow.ipc.new_stream(sink, schema)))
-            writers[-1].write_batch(pyarrow.RecordBatch.from_pylist([], schema=schema))
+            writers[-1].write_batch(to_batch([], schema))
         start = 0
         for batch in read_batches(source):
             part = assigned[start : start + batch.num_rows]

@@ -12,8 +12,20 @@ from textsynth.records import Record
 from textsynth.schema import RecordSchema
 
 COLUMN = "messages"
+TOOLS = "tools"
 TEXT = Shape("string")
 MESSAGES = Shape("list", items=Shape("struct", fields={"role": TEXT, "content": TEXT}))
+OBJECTS = Shape("list", items=Shape("object"))
+CONFUSING = {
+    "prompt": "TRL reads it in place of the messages",
+    "completion": "TRL may read it in place of the messages",
+    "chosen": "TRL may take the row for a preference pair",
+    "rejected": "TRL may take the row for a preference pair",
+    "conversations": "TRL reads it in place of the messages",
+    "input_ids": "TRL takes the row for one that is tokenized already",
+    "chat_template_kwargs": "TRL hands it to the chat template",
+}
+"""Columns that may not stand beside messages, and why."""
 
 
 @dataclass(kw_only=True)
@@ -22,6 +34,10 @@ class Messages(Form):
 
     A record that has ``messages`` (the method dialogue makes them) keeps them as its schema declares them, whatever
     keys they have. Of any other, one exchange is made: what the user says and what the assistant answers.
+
+    Messages with tool calls, and the ``tools`` beside them, are lists of objects with just the keys they have, as
+    ``apply_chat_template`` and TRL take them (``datasets.Json``). It decodes floats by ujson, which changes the last
+    digits of some: write such arguments as strings if every digit counts.
 
     Args:
         user: the name of a field, or a text with ``{field}`` in it. Without options the fields must be named
@@ -45,7 +61,9 @@ class Messages(Form):
         """Return the messages and the fields that are not in them."""
         fields = self.fields(schema)
         require_used(parse(self.system, "system"), "system", fields)
-        return self._given(fields) if COLUMN in fields else self._made(fields)
+        layout = self._given(fields) if COLUMN in fields else self._made(fields)
+        refuse_confusing(layout.columns)
+        return layout
 
     def _given(self, fields: Mapping[str, Shape]) -> Layout:
         """Lay out records that have messages."""
@@ -56,6 +74,9 @@ class Messages(Form):
             )
         require_messages(fields[COLUMN])
         system = parse(self.system, "system")
+        if has_calls(fields[COLUMN]):
+            objects = {name: OBJECTS for name in (COLUMN, TOOLS) if name in fields}
+            fields = {**fields, **objects}
 
         def row(record: Record) -> Record:
             messages = record.get(COLUMN) or []
@@ -89,3 +110,21 @@ def require_messages(shape: Shape) -> None:
             f"{COLUMN}: it must be a list of objects with the strings role and content, got {what}",
             hint="rename the field, or export in the form records",
         )
+
+
+def has_calls(shape: Shape) -> bool:
+    """Whether the messages of a column may call tools."""
+    return shape.items is not None and "tool_calls" in shape.items.fields
+
+
+def refuse_confusing(columns: Mapping[str, Shape]) -> None:
+    """Raise ``ExportError`` if a column beside the messages has a name that trainers read in another way."""
+    for name, shape in columns.items():
+        why = CONFUSING.get(name, "")
+        if name == TOOLS and shape.kind not in {"list", "json"}:
+            why = f"TRL wants a list of tools there, and it is a {shape.kind}"
+        if why:
+            raise ExportError(
+                f"{name}: a column of this name cannot stand beside {COLUMN!r}: {why}",
+                hint="rename the field, name it in user or assistant, or export in the form records",
+            )

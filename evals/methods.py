@@ -114,7 +114,7 @@ def markdown(results: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for key, row in sorted(results.items()):
-        judged = row["draws"] - row["reasons"].get("surplus", 0) - row["reasons"].get("quota", 0)
+        judged = row["kept"] + sum(n for reason, n in row["reasons"].items() if reason not in {"surplus", "quota"})
         reasons = ", ".join(f"{name} {count}" for name, count in row["reasons"].items())
         lines.append(
             f"| {key.split()[0]} | {row['model']} | {row['kept']} of {row['records']} | {row['draws']} | "

@@ -115,7 +115,7 @@ def first_goal(dialogue: Mapping[str, Any], services: Mapping[str, Any]) -> dict
     return {
         "service": service["service_name"],
         "goal": f"{tool['description'].rstrip('.')} ({details})",
-        "text": dialogue["turns"][0]["utterance"],
+        "first_words": dialogue["turns"][0]["utterance"],
         "dialogue_id": dialogue["dialogue_id"],
     }
 

@@ -1,12 +1,13 @@
 """Do the trainers of TRL, and SetFit, take what the forms write, with the whole default model?
 
 Seed tasks of self_instruct (instruction, input, output) are written in each form as Parquet, read by ``load_dataset`` and
-handed to the matching trainer as they are; it takes a few steps on the CPU. In a preference the better answer is the
-task's own, the worse one another task's. For text classification SetFit takes questions of banking77 with their intent;
+handed to the matching trainer as they are; it takes a few steps on the CPU with its own settings. In a preference the
+better answer is the task's own, the worse one another task's. For text classification SetFit takes questions of banking77 with their intent;
 its accuracy is on questions that it did not see. The question is whether they run and which rows they see, not how good
 the models become.
 
-    python evals/trainers.py            # some 4 minutes of one core; writes evals/results/trainers.json
+    python evals/trainers.py            # some 3 minutes of one core; writes evals/results/trainers.json
+    python evals/trainers.py DPO KTO    # only these trainers; the other rows of the table stay
 """
 
 from __future__ import annotations
@@ -65,24 +66,35 @@ CASES = [
     Case("kto", "KTO", PAIR, CHAT, SHORT),
     Case("prompts", "GRPO", TASK, CHAT | {"keep": ["output"]}, {"num_generations": 2, "max_completion_length": 16}),
 ]
+TRAINERS = list(dict.fromkeys([*(case.trainer for case in CASES), "SetFit"]))
 
 
 def main() -> None:
     """Train once per case, and write the table."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("trainers", nargs="*", help=f"of {', '.join(TRAINERS)}; by default all")
     parser.add_argument("--model", default="default")
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=4)
     options = parser.parse_args()
+    chosen = options.trainers or TRAINERS
     hide_broken_torchvision()
-    place, found = models.find(options.model).location, []
+    place = models.find(options.model).location
     tell(["form", "trainer", "style", "rows", "steps", "first loss", "last loss", "seconds"])
     for case in CASES:
-        found.append(run(case, place, options.steps))
-        tell(found[-1].values())
-    found.append(classify())
-    tell(found[-1].values())
+        if case.trainer in chosen:
+            keep(run(case, place, options.steps), options.model)
+    if "SetFit" in chosen:
+        keep(classify(), options.model)
+
+
+def keep(row: dict[str, Any], model: str) -> None:
+    """Print a row of the table and put it into the file of results, in place of an earlier one."""
+    tell(row.values())
+    earlier = json.loads(RESULTS.read_text())["cases"] if RESULTS.exists() else []
+    names = ("form", "trainer", "style")
+    others = [one for one in earlier if any(one[name] != row[name] for name in names)]
     versions = {name: importlib.metadata.version(name) for name in ("trl", "transformers", "setfit", "torch")}
-    RESULTS.write_text(json.dumps({"model": options.model, "versions": versions, "cases": found}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps({"model": model, "versions": versions, "cases": [*others, row]}, indent=1) + "\n")
 
 
 def tell(values: Any) -> None:
@@ -143,8 +155,6 @@ def build(case: Case, model: str, rows: Any, folder: Path, steps: int) -> Any:
         output_dir=str(folder / "out"),
         max_steps=steps,
         per_device_train_batch_size=BATCH,
-        learning_rate=1e-4,
-        lr_scheduler_type="constant",
         logging_steps=1,
         use_cpu=True,
         bf16=False,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import textsynth as ts
-from textsynth import embeddings, export
+from textsynth import embeddings, export, registry
 from textsynth.errors import ExportError, RecipeError
 from textsynth.schema import RecordSchema, load
 
@@ -70,6 +70,26 @@ def test_pairs_of_every_method(fields, record, prompt, completion):
     assert rows("prompts", fields, record) == [{"prompt": prompt}]
     chat = rows("prompt_completion", fields, record, style="chat")
     assert chat == [{"prompt": [user(prompt)], "completion": [assistant(completion)]}]
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "form"),
+    [
+        *(
+            (method, {}, form)
+            for method in ("instruct", "grounded", "code")
+            for form in ("prompt_completion", "prompts")
+        ),
+        *(("preference", {"form": style}, form) for style in ("text", "messages") for form in ("preference", "kto")),
+        *(("preference", {"form": style}, "prompts") for style in ("text", "messages")),
+    ],
+)
+def test_the_schema_of_a_method_needs_no_option(method, options, form):
+    made = registry.build(registry.load("methods", method, place="method"), options, place=f"method.{method}")
+    columns = export.build(form, {}).layout(made.record_schema(None)).columns
+    kind = "list" if options.get("form") == "messages" else "string"
+    assert columns["prompt"].kind == kind
+    assert ("margin" in columns) == (form == "preference")
 
 
 def test_a_named_prompt_is_nothing_but_that():
@@ -143,6 +163,11 @@ def test_a_pair_never_lies_in_two_splits(shares):
         assert [row["prompt"] for row in part[::2]] == [row["prompt"] for row in part[1::2]]
     singles = rows("preference", PREFERENCE, *records, splits=shares)
     assert [{row["prompt"] for row in part} for part in singles.values()] == prompts, "the same records as in any form"
+
+
+def test_a_value_that_does_not_fit_is_told_by_its_record():
+    with pytest.raises(ExportError, match="record 1, judgement"):
+        rows("kto", PREFERENCE, PAIR, PAIR | {"judgement": 5}, keep=["judgement"])
 
 
 def test_a_score_with_a_bound_says_what_is_good():

@@ -208,6 +208,7 @@ def test_a_run_leaves_long_rows_out_of_its_export_and_its_card_says_so(scripted,
     for line in counts.lines():
         assert f"- {line}" in card
     assert f"{kept} records in {kept - counts.longer} rows" in card
+    assert model not in card.split("## How to make it again")[0]
     assert f"| kept | {kept} |" in card
     made.close()
 

@@ -196,7 +196,7 @@ def test_preferences_train_dpo(style, small, tmp_path):
 
 
 @pytest.mark.parametrize("style", ["text", "chat"])
-def test_pairs_and_scores_train_kto(style, small, tmp_path):
+def test_pairs_train_kto(style, small, tmp_path):
     from trl import KTOConfig, KTOTrainer
 
     rows = exported(PAIRS, "kto", tmp_path, style=style)

@@ -11,6 +11,7 @@ import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,6 +127,7 @@ def count_tokens(
     """
     tallies = {name: tally(split, tokenizer) for name, split in dataset.items()}
     name = model or str(getattr(tokenizer, "name_or_path", "")) or "the tokenizer"
+    name = Path(name).name if name.startswith((".", "/", "~")) else name  # a path may name a person's folders
     kept = {name: fitting(found.lengths, most, rows_per_record) for name, found in tallies.items()}
     gone = {name: len(found.lengths) - len(kept[name]) for name, found in tallies.items()}
     counts = summed(name, list(tallies.values()), most, over, gone if over == "drop" else {})

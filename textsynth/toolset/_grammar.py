@@ -18,10 +18,11 @@ DEFINED = "#/$defs/"
 
 @dataclass(frozen=True)
 class Grammar:
-    """Decoding schemas as text: ``turn`` says something or calls tools, ``say`` only says, ``results`` by tool name."""
+    """Decoding schemas as text: ``turn`` says or calls, ``say`` only says, ``call`` only calls, ``results`` by tool name."""
 
     turn: str
     say: str
+    call: str
     results: Mapping[str, str]
 
     @classmethod
@@ -48,6 +49,7 @@ class Grammar:
         return cls(
             turn=compact(with_definitions({"anyOf": [say, called]}, definitions)),
             say=compact(say),
+            call=compact(with_definitions(called, definitions)),
             results={tool.name: result_text(tool.name, tool.result, tokens) for tool in toolset if tool.result},
         )
 

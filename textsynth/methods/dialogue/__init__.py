@@ -59,7 +59,7 @@ class Dialogue(Method):
         parallel: most calls at once.
         call_rounds: most rounds of calls before the assistant says something.
         call_tokens: most tokens of a turn's calls, and of a simulated result.
-        least_calls: dialogues with fewer calls are dropped.
+        least_calls: dialogues with fewer calls are dropped; in its last turn the assistant must make what is missing.
 
     Drops ``empty_turn``, ``repeated_turn``, ``tool_arguments``, ``repeated_call``, ``tool_error``, ``tool_result``,
     ``no_call``, ``no_tools``.
@@ -207,7 +207,7 @@ class Dialogue(Method):
         """Load the prompts and the tools; build what decoding is held to, once per toolset."""
         self.setting = setting
         if self.tools:
-            self._toolbox = read_tools(self.tools, folder=getattr(setting, "folder", Path()), place="tools")
+            self._toolbox = read_tools(self.tools, folder=setting.folder, place="tools")
             if self._toolbox.by:
                 setting.require([self._toolbox.by])
             self._environment = self._who_answers()
@@ -276,10 +276,12 @@ class Dialogue(Method):
         least = max(2, self.span[0] - 2)
         for turn in range(turns):
             if turn % 2 == 0 and self.ends == "goal":
-                problem = yield from self._speaking.simulate_user(scene, may_end=turn >= least)
+                may_end = turn >= least and (scene.kit is None or len(scene.calls) >= self.least_calls)
+                problem = yield from self._speaking.simulate_user(scene, may_end=may_end)
             elif turn % 2 == 1 and scene.kit is not None:
-                open_ = scene.ended == "length"
-                problem = yield from self._speaking.answer(scene, scene.kit, may_call=open_)
+                rounds = self.call_rounds if scene.ended == "length" else 0
+                wanted = self.least_calls if turn + 2 >= turns else 0
+                problem = yield from self._speaking.answer(scene, scene.kit, rounds=rounds, wanted=wanted)
             else:
                 problem = yield from self._speaking.say(scene)
             if problem is not None or (turn % 2 == 1 and scene.ended == "goal"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from textsynth.methods import Setting
 from textsynth.methods._fields import SEED_STEP, parse
@@ -17,6 +17,14 @@ from textsynth.toolset import Tool, text_schema
 STEPS_PER_TURN = 100
 """Steps are numbered turn * 100 + attempt, so that a retried turn does not move the seeds of later ones."""
 LETTERS_PER_TOKEN = 4
+
+Act = Literal["turn", "say", "call"]
+"""What an assistant with tools may do, by the name of its grammar: either, only say something, only call."""
+NUDGES: dict[Act, str] = {
+    "turn": "(Call a tool if you know what it needs; if not, ask for that.)",
+    "call": "(Call a tool now.)",
+    "say": "(Now say it in your own words.)",
+}
 
 Asking = Generator[Request, Completion, "Drop | None"]
 
@@ -66,8 +74,14 @@ class Speaking:
         turn = len(scene.said)
         problem = Drop("empty_turn", f"turn {turn}: nothing was said")
         schema = text_schema(self.letters, done={"type": "boolean"} if may_end else {"const": False})
+        view = scene.view(own="text")
+        if scene.said:
+            other, heard = scene.names[1], view[-1]["content"]
+            asked = f'The {other} says: "{heard}"\nWhat do you answer the {other}? Do not repeat its words.'
+            asked += " Set done to true if you got what you want, and say thanks." if may_end else ""
+            view = (*view[:-1], {"role": "user", "content": asked})
         for step in self._steps(turn, self.most_requests):
-            done = yield self._request(scene, step, scene.view(own="text"), schema, self.turn_tokens + 16)
+            done = yield self._request(scene, step, remark(view, problem), schema, self.turn_tokens + 16)
             read = parse(done)
             if read.problem and read.problem.reason == "engine_error":
                 return read.problem
@@ -95,12 +109,16 @@ class Speaking:
 
     # --- an assistant with tools -------------------------------------------------------------------------------------
 
-    def answer(self, scene: Scene, kit: Kit, *, may_call: bool) -> Asking:
-        """Have the assistant answer: some rounds of calls with their results, then something said."""
+    def answer(self, scene: Scene, kit: Kit, *, rounds: int, wanted: int) -> Asking:
+        """Have the assistant answer: at most some rounds of calls with their results, then something said.
+
+        As long as the dialogue has fewer calls than ``wanted``, the assistant must call.
+        """
         steps = count(len(scene.said) * STEPS_PER_TURN)
         before = len(scene.said)
-        for left in range(self.call_rounds if may_call else 0, -1, -1):
-            problem = yield from self._act(scene, kit, steps, may_call=left > 0)
+        for left in range(rounds, -1, -1):
+            act: Act = "say" if not left else "call" if len(scene.calls) < wanted else "turn"
+            problem = yield from self._act(scene, kit, steps, act)
             if problem is not None or len(scene.said) > before:
                 return problem
             problem = yield from self._results(scene, kit, steps)
@@ -108,13 +126,14 @@ class Speaking:
                 return problem
         raise AssertionError("the last round can only be something said")
 
-    def _act(self, scene: Scene, kit: Kit, steps: Iterator[int], *, may_call: bool) -> Asking:
+    def _act(self, scene: Scene, kit: Kit, steps: Iterator[int], act: Act) -> Asking:
         """Have the assistant say something or call tools; what it calls is the last event, its results still open."""
         problem = Drop("empty_turn", f"turn {len(scene.said)}: nothing was said")
-        view = scene.view(own="say")
+        view = add_words(scene.view(own="say"), NUDGES[act])
         for _, step in zip(range(self.most_requests), steps, strict=False):
-            calling = may_call and problem.reason != "repeated_call"
-            schema = kit.grammar.turn if calling else kit.grammar.say
+            allowed: Act = "say" if problem.reason == "repeated_call" else act
+            calling = allowed != "say"
+            schema = getattr(kit.grammar, allowed)
             tokens = max(self.turn_tokens + 16, self.call_tokens if calling else 0)
             done = yield self._request(scene, step, remark(view, problem), schema, tokens)
             read = parse(done)
@@ -235,8 +254,14 @@ class Speaking:
 
 def remark(messages: tuple[Message, ...], problem: Drop) -> tuple[Message, ...]:
     """Return the messages with what was wrong with an earlier answer at their end."""
+    if problem.reason == "repeated_turn":
+        return add_words(messages, "That was said already. Say something new.")
     if problem.reason not in {"tool_arguments", "tool_result"} or problem.detail.endswith("no result"):
         return messages
+    return add_words(messages, f"An earlier answer was refused: {problem.detail}.")
+
+
+def add_words(messages: tuple[Message, ...], words: str) -> tuple[Message, ...]:
+    """Return the messages with words at the end of the last one."""
     last = messages[-1]
-    text = f"{last['content']}\n\nAn earlier answer was refused: {problem.detail}."
-    return (*messages[:-1], {"role": last["role"], "content": text})
+    return (*messages[:-1], {"role": last["role"], "content": f"{last['content']}\n\n{words}"})

@@ -124,6 +124,9 @@ def test_bad_arguments_are_told_and_asked_again_then_dropped(bad, detail):
     assert "An earlier answer was refused: " + detail in played.asked(2)
     assert [request.step for request in played.requests[:4]] == [0, 100, 101, 102]
     assert played.record["messages"][1]["tool_calls"][0]["function"]["arguments"] == {"city": "Rome"}
+    assert played.record["refused_calls"] == 1
+    figures = played.parts.method.summary([played.record])
+    assert (figures["calls with valid arguments"], figures["calls valid at the first attempt"]) == (1.0, 0.5)
     failure = Played({**recipe(), "repairs": 1}, [START[0], bad, bad]).candidate.failure
     assert failure.reason == "tool_arguments" and failure.detail.startswith(detail)
 
@@ -178,6 +181,15 @@ def test_a_dialogue_ends_by_its_goal_or_its_length():
     assert late.record["ended"] == "length"
     allowed = [json.loads(late.requests[at].schema)["properties"]["done"] for at in (0, 4)]
     assert allowed == [{"const": False}, {"type": "boolean"}], "it cannot end before it has begun"
+
+
+def test_the_last_turn_makes_the_calls_that_are_missing_and_the_user_waits_for_them():
+    options = {"ends": "goal", "turns": 4}
+    said = [{"done": False, "text": "A hotel."}, {"say": "Where?"}, {"done": False, "text": "In Rome."}]
+    played = Played(recipe(**options), [*said, *START[1:], {"say": "Sole costs 50."}])
+    assert json.loads(played.requests[2].schema)["properties"]["done"] == {"const": False}
+    assert list(json.loads(played.requests[3].schema)["properties"]) == ["calls"]
+    assert [message["role"] for message in played.record["messages"]] == [*CHAT, *CHAT, "tool", "assistant"]
 
 
 def test_a_dialogue_without_a_call_is_dropped_unless_that_is_wanted():
@@ -246,7 +258,7 @@ def test_functions_answer_in_workers_and_see_earlier_calls(tmp_path):
         assert [result["before"] for result in found] == list(range(len(found)))
         assert all(result["state"] == len("full") for result in found)
     assert max(map(len, results(records))) > 1
-    assert made.summary().figures["calls with valid arguments"] == 1.0
+    assert made.figures["calls with valid arguments"] == made.figures["calls valid at the first attempt"] == 1.0
     database = sqlite3.connect(tmp_path / "run" / "ledger.sqlite")
     stored = [text for (text,) in database.execute("SELECT text FROM completions") if '"before"' in text]
     database.close()
@@ -315,7 +327,7 @@ def test_a_dialogue_takes_its_goal_from_an_earlier_step(tmp_path):
     made = ts.run({**RECIPE, "steps": steps}, folder=tmp_path / "run")
     assert made.accepted == 4
     index, record = next(made.ledger.kept())
-    assert list(record) == ["wish", "messages", "tools"]
+    assert list(record) == ["wish", "messages", "tools", "refused_calls"]
     assert f"What you want: {record['wish']}" in made.why(index).requests[1].messages[0]["content"]
 
 
@@ -348,7 +360,7 @@ def some_records() -> tuple[list[dict[str, Any]], RecordSchema]:
 def test_rows_hold_messages_and_tools_with_just_the_keys_they_have(tmp_path):
     records, schema = some_records()
     rows = exported(tmp_path, records, schema).to_list()
-    assert [{name: row[name] for name in ("messages", "tools")} for row in rows] == records
+    assert rows == records
 
 
 def test_a_chat_template_shows_rows_as_it_shows_the_records(tmp_path, tokenizer):

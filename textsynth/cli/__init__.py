@@ -91,9 +91,15 @@ def parser() -> argparse.ArgumentParser:
     one = add("export", "write a run's records as a Hugging Face dataset")
     one.add_argument("run", type=Path)
     one.add_argument("--to", type=Path, metavar="FOLDER", help="default: the recipe's export.folder")
-    one.add_argument("--format", metavar="FORM", help="records, messages, prompt_completion, classification")
+    one.add_argument(
+        "--format",
+        metavar="FORM",
+        help="records, messages, prompt_completion, preference, kto, prompts, text, classification",
+    )
     one.add_argument("--files", choices=["arrow", "parquet", "jsonl"])
     one.add_argument("--hub", metavar="OWNER/NAME", help="push to the Hugging Face hub")
+    one.add_argument("--tokens", metavar="MODEL", help="count each row's tokens with the tokenizer of this model")
+    one.add_argument("--most", type=positive, metavar="N", help="leave out rows of more tokens (default 2048)")
     one = add("validate", "judge an existing dataset by filters: what would be dropped, why, and with examples")
     one.add_argument("data", help="JSONL, JSON, CSV, TSV, Parquet, a folder, or a Hugging Face dataset")
     one.add_argument("--filters", metavar="LIST", help='as in a recipe: "duplicate, {near_duplicate: {threshold: .7}}"')

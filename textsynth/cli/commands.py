@@ -74,6 +74,7 @@ def make(recipe: recipes.Recipe, folder: Path, options: argparse.Namespace) -> t
         print(json.dumps({"event": "result", **result, "stopped_by": made.stopped_by, "exported": places}), flush=True)
     else:
         show.summary(made, places)
+        show.tokens(made)
         if getattr(options, "profile", False):
             show.profile(made.ledger.fact("filters", {}))
     return made, places
@@ -140,8 +141,13 @@ def export(options: argparse.Namespace) -> int:
         changed["form"] = recipes.Named(name=options.format)
     if options.files:
         changed["files"] = options.files
+    if options.tokens or options.most:
+        asked = {"model": options.tokens, "most": options.most}
+        tokens = given.tokens or recipes.TokenSpec()
+        changed["tokens"] = tokens.model_copy(update={name: value for name, value in asked.items() if value})
     places = opened.export(given.model_copy(update=changed), folder=options.to)
     show.exported(places)
+    show.tokens(opened)
     return DONE
 
 

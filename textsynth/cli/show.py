@@ -136,6 +136,12 @@ def summary(run: Run, places: list[str], *, title: str = "Run") -> None:
     exported(places)
 
 
+def tokens(run: Run) -> None:
+    """Say how many tokens the rows of the export have, if they were counted."""
+    for line in run.token_counts.lines() if run.token_counts else ():
+        out.print(escape(line))
+
+
 def validation(found: Validation, examples: int) -> None:
     """Show what filters made of a dataset: counts that add up, and some rows for each reason."""
     rate = found.rows / max(found.seconds, 1e-9)

@@ -37,7 +37,8 @@ class Dialogue(Method):
     assistant may have a policy and tools: its turns are then held to saying something or calling tools with arguments of
     their schema, checked by the whole schema; the results come from Python functions, or from the model, which plays the
     environment and is held to the tools' result schemas. The record has the calls in the structure of OpenAI and Hugging
-    Face, and the field ``tools`` with what was declared; with ``ends: goal`` also the field ``ended`` (goal or length).
+    Face, the field ``tools`` with what was declared, and ``refused_calls``: how often it was asked again because of a
+    call's name or arguments. With ``ends: goal`` it also has the field ``ended`` (goal or length).
 
     Args:
         roles: two names, each with its system prompt (a template's name, file or text). The first one opens the dialogue
@@ -115,7 +116,7 @@ class Dialogue(Method):
                 raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
         if self.tools is None and (self.environment or self.state):
             raise ValueError("environment and state are of tools, and there are no tools")
-        added = [*(["ended"] if self.ends == "goal" else []), *(["tools"] if self.tools else [])]
+        added = [*(["ended"] if self.ends == "goal" else []), *(["tools", "refused_calls"] if self.tools else [])]
         self.own_fields: tuple[str, ...] = ("messages", *added)
         self._toolbox, self._environment = Toolbox({}), ""
 
@@ -144,6 +145,7 @@ class Dialogue(Method):
             },
             "ended": {"enum": ["goal", "length"]},
             "tools": {"type": "array", "items": {"type": "object"}},
+            "refused_calls": {"type": "integer", "minimum": 0},
         }
         document: dict[str, Any] = given.document if given else {"type": "object", "additionalProperties": False}
         merged = document | {
@@ -324,5 +326,5 @@ class Dialogue(Method):
         kept = str(variables.get("policy", "")) or scene.systems[1]
         head: list[Message] = [{"role": "system", "content": kept}] if self.keep_system else []
         found: Record = {"messages": head + scene.messages(), "ended": scene.ended}
-        found["tools"] = scene.kit.tools.declarations if scene.kit else []
+        found |= {"tools": scene.kit.tools.declarations if scene.kit else [], "refused_calls": scene.refused}
         return {name: found[name] for name in self.own_fields}

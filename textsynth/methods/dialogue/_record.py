@@ -42,12 +42,13 @@ def strict(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def count_figures(records: Iterable[Record]) -> dict[str, Any]:
     """Return the figures of dialogues: messages, how they ended, calls, which tools, and whether arguments are valid."""
-    count, messages, ended, calls, valid = 0, 0, Counter[str](), Counter[str](), 0
+    count, messages, ended, calls, valid, refused = 0, 0, Counter[str](), Counter[str](), 0, 0
     known: dict[str, Tool | None] = {}
     for record in records:
         count += 1
         messages += len(record["messages"])
         ended.update([record["ended"]] if "ended" in record else [])
+        refused += record.get("refused_calls", 0)
         declared = {item["function"]["name"]: item["function"] for item in record.get("tools", ())}
         for call in calls_of(record):
             calls[call["name"]] += 1
@@ -59,6 +60,7 @@ def count_figures(records: Iterable[Record]) -> dict[str, Any]:
     if total:
         found["calls per dialogue"] = round(total / count, 2)
         found["calls with valid arguments"] = round(valid / total, 3)
+        found["calls valid at the first attempt"] = round(total / (total + refused), 3)
         found["calls by tool"] = dict(calls.most_common())
     return found
 

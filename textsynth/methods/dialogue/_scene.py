@@ -53,7 +53,7 @@ class Scene:
     """One dialogue under way.
 
     ``systems`` are the two system prompts and ``names`` the roles' names; ``events`` is what happened: something said, or
-    the calls of one turn. ``ended`` says by what the dialogue ended.
+    the calls of one turn. ``ended`` says by what the dialogue ended, ``refused`` how often calls were asked again.
     """
 
     draw: Draw
@@ -63,6 +63,7 @@ class Scene:
     state: str = ""
     events: list[Said | tuple[Call, ...]] = field(default_factory=list)
     ended: Literal["goal", "length"] = "length"
+    refused: int = 0
 
     @property
     def said(self) -> list[str]:

@@ -20,11 +20,6 @@ LETTERS_PER_TOKEN = 4
 
 Act = Literal["turn", "say", "call"]
 """What an assistant with tools may do, by the name of its grammar: either, only say something, only call."""
-NUDGES: dict[Act, str] = {
-    "turn": "(Call a tool if you know what it needs; if not, ask for that.)",
-    "call": "(Call a tool now.)",
-    "say": "(Now say it in your own words.)",
-}
 
 Asking = Generator[Request, Completion, "Drop | None"]
 
@@ -76,10 +71,8 @@ class Speaking:
         schema = text_schema(self.letters, done={"type": "boolean"} if may_end else {"const": False})
         view = scene.view(own="text")
         if scene.said:
-            other, heard = scene.names[1], view[-1]["content"]
-            asked = f'The {other} says: "{heard}"\nWhat do you answer the {other}? Do not repeat its words.'
-            asked += " Set done to true if you got what you want, and say thanks." if may_end else ""
-            view = (*view[:-1], {"role": "user", "content": asked})
+            asked = f"(Write what the person answers the {scene.names[1]}, in new words."
+            view = add_words(view, asked + (" Set done to true if it got what it wants.)" if may_end else ")"))
         for step in self._steps(turn, self.most_requests):
             done = yield self._request(scene, step, remark(view, problem), schema, self.turn_tokens + 16)
             read = parse(done)
@@ -129,7 +122,7 @@ class Speaking:
     def _act(self, scene: Scene, kit: Kit, steps: Iterator[int], act: Act) -> Asking:
         """Have the assistant say something or call tools; what it calls is the last event, its results still open."""
         problem = Drop("empty_turn", f"turn {len(scene.said)}: nothing was said")
-        view = add_words(scene.view(own="say"), NUDGES[act])
+        view = add_words(scene.view(own="say"), nudge(scene, act))
         for _, step in zip(range(self.most_requests), steps, strict=False):
             allowed: Act = "say" if problem.reason == "repeated_call" else act
             calling = allowed != "say"
@@ -141,6 +134,7 @@ class Speaking:
                 return read.problem
             if calling and isinstance(read.fields.get("calls"), list) and read.problem is None:
                 found = self._called(scene, kit, read.fields["calls"])
+                scene.refused += found is not None and found.reason == "tool_arguments"
             else:
                 found = self._heard(scene, self._text(scene, read.fields.get("say")), read.problem or problem)
             if found is None:
@@ -259,6 +253,18 @@ def remark(messages: tuple[Message, ...], problem: Drop) -> tuple[Message, ...]:
     if problem.reason not in {"tool_arguments", "tool_result"} or problem.detail.endswith("no result"):
         return messages
     return add_words(messages, f"An earlier answer was refused: {problem.detail}.")
+
+
+def nudge(scene: Scene, act: Act) -> str:
+    """Return what an assistant with tools is told to do next: what stands last is what a small model heeds."""
+    other = scene.names[0]
+    if scene.ended == "goal":
+        return f"(Say goodbye to the {other} in a few words.)"
+    if act == "call":
+        return "(Call a tool now.)"
+    if scene.calls_of_turn():
+        return f"(Tell the {other} in one short sentence what was found.)"
+    return "(Call a tool if you know what it needs; if not, ask for that.)"
 
 
 def add_words(messages: tuple[Message, ...], words: str) -> tuple[Message, ...]:

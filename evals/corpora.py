@@ -60,7 +60,7 @@ def check_spans(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
     quotes = exact = 0
     for record in records:
         for citation in record["citations"]:
-            name = Path(citation["document"]).name
+            name = f"{citation['document']}.rst"
             if name not in documents:
                 documents[name] = (root / name).read_text(encoding="utf-8")
             quotes += 1

@@ -18,6 +18,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 MOST_SLOTS = 4
 """Slots of an entity that a result shows: a small model does not fill ten."""
+MOST_OPTIONAL = 3
+"""Optional parameters that a tool has: with all of them the prompts of some services pass 500 tokens."""
 MOST_LETTERS = 40
 MOST_ENTITIES = 2
 PER_SERVICE = 24
@@ -51,7 +53,7 @@ def as_tool(service: Mapping[str, Any], intent: Mapping[str, Any]) -> dict[str, 
     """Return an intent of a service as the declaration of a tool."""
     slots = {slot["name"]: slot for slot in service["slots"]}
     required = list(intent["required_slots"])
-    parameters = [*required, *intent["optional_slots"]]
+    parameters = [*required, *list(intent["optional_slots"])[:MOST_OPTIONAL]]
     shown = sorted(intent["result_slots"], key=lambda name: name in parameters)[:MOST_SLOTS]
     entity = strict({name: as_property(slots[name]) for name in shown}, shown)
     most = 1 if intent["is_transactional"] else MOST_ENTITIES
@@ -108,7 +110,7 @@ def first_goal(dialogue: Mapping[str, Any], services: Mapping[str, Any]) -> dict
     tool = next((item for item in service["intents"] if item["name"] == intent), None)
     if tool is None or any(name not in values for name in tool["required_slots"]):
         return None
-    wanted = {name: values[name] for name in (*tool["required_slots"], *tool["optional_slots"]) if name in values}
+    wanted = {name: values[name] for name in as_tool(service, tool)["parameters"]["properties"] if name in values}
     if not wanted:
         return None
     details = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in wanted.items())

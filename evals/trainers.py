@@ -191,7 +191,12 @@ def classify() -> dict[str, Any]:
         place = models.find_embedding().location
         model = SetFitModel.from_pretrained(place, labels=train.features["label"].names, device="cpu")
         settings = TrainingArguments(
-            output_dir=str(Path(folder) / "out"), batch_size=16, num_iterations=2, report_to="none", save_strategy="no"
+            output_dir=str(Path(folder) / "out"),
+            batch_size=16,
+            num_iterations=2,
+            logging_steps=1,
+            report_to="none",
+            save_strategy="no",
         )
         trainer = Trainer(model=model, args=settings, train_dataset=train)
         trainer.train()

@@ -36,14 +36,14 @@ SETTINGS = {
 def main() -> None:
     """Tune as asked and write the figures."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", default=["learn"], choices=[*SETTINGS])
+    parser.add_argument("part", nargs="?", default="learn", choices=[*SETTINGS])
     parser.add_argument("--model", default="default")
     options = parser.parse_args()
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         prepare(folder)
-        for part in dict.fromkeys(options.parts):
+        for part in [options.part]:
             started = time.monotonic()
             made = tune(
                 folder / "profile", to=folder / part, model=options.model, training=SETTINGS[part], on_look=tell

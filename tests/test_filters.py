@@ -129,8 +129,8 @@ NEEDED = {
     "rules": {"rules": {"product != 'fax'": "no fax any more"}},
 }
 """Options without which a filter cannot be made."""
-ELSEWHERE = {"adherence", "toxicity"}
-"""Filters that need a model or a profile of their own, made in their own tests, which also hold them to this contract."""
+ELSEWHERE = {"adherence", "code", "toxicity"}
+"""Filters that need a model, a profile or fields of their own, made in their own tests, which also hold them to this contract."""
 
 
 @pytest.fixture(params=[name for name in registry.names("filters") if name not in ELSEWHERE])

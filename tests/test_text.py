@@ -153,3 +153,13 @@ def test_a_threshold_out_of_range_says_what_was_meant(value, message):
     with pytest.raises(ValueError, match=message):
         check_threshold(value)
     check_threshold(1)
+
+
+def test_the_text_of_a_dialogue_is_what_is_said():
+    call = {"id": "call_0", "type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}
+    said = [{"role": "user", "content": "Hi there"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    record = {
+        "messages": [*said, {"role": "tool", "name": "look_up", "content": '{"rain": true}'}],
+        "note": {"a": ["b"]},
+    }
+    assert join_text(record, ["messages", "note"]) == 'Hi there\n\n{"rain": true}\nb'

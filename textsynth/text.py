@@ -43,9 +43,20 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(item)
 
 
+def prose(value: Any) -> Iterator[str]:
+    """Yield every string that is text: as ``strings``, but of a message its content alone, no role, name, id or call."""
+    if isinstance(value, dict) and {"role", "content"} <= value.keys():
+        yield from strings(value["content"])
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from prose(item)
+    else:
+        yield from strings(value)
+
+
 def join_text(record: Record, fields: Sequence[str]) -> str:
-    """Join the strings of the named top-level fields with newlines; absent fields are skipped."""
-    return "\n".join(text for field in fields if field in record for text in strings(record[field]))
+    """Join the text of the named top-level fields with newlines; absent fields are skipped."""
+    return "\n".join(text for field in fields if field in record for text in prose(record[field]))
 
 
 def require_fields(fields: Sequence[str] | None, known: Collection[str]) -> None:

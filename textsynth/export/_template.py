@@ -24,7 +24,9 @@ PAIRS = (
 PROMPTS = tuple(dict.fromkeys(prompt for prompt, _ in PAIRS))
 MATERIAL = ("instruction", "input")
 """A field that asks, and the one with what it asks about, which stands below it where there is some."""
-TRAINERS = frozenset({"prompt", "completion", "chosen", "rejected", "messages", "text", "images", "image", "input_ids"})
+TRAINERS = frozenset(
+    {"prompt", "completion", "chosen", "rejected", "messages", "conversations", "text", "images", "image", "input_ids"}
+)
 """Columns by which TRL tells kinds of datasets apart; of several it takes any one, so a form has no more than its own."""
 
 

@@ -47,6 +47,8 @@ class Messages(Form):
             already begins with one keeps its own.
     """
 
+    tasks = ("text-generation",)
+
     user: str = ""
     assistant: str = ""
     system: str = ""

@@ -106,7 +106,7 @@ def open_run(name: str, spec: SourceSpec, path: Path) -> Opened:
     try:
         with closing(Run(path)) as run:
             recipe, facts = run.recipe, run.ledger.fact("fingerprint", run.ledger.fact("recipe"))
-            row = run.form(recipe.export or ExportSpec()).layout(run.parts.schema).row
+            layout = run.form(recipe.export or ExportSpec()).layout(run.parts.schema)
             if not run.accepted:
                 raise RecipeError([f"sources.{name}: the run in {spec.path!r} has kept no record yet"])
     except (LedgerError, ExportError) as error:
@@ -115,7 +115,8 @@ def open_run(name: str, spec: SourceSpec, path: Path) -> Opened:
     def rows() -> Rows:
         with closing(Ledger(path)) as ledger:
             for index, record in ledger.kept():
-                yield index, row(record)
+                for row in layout.rows(record):
+                    yield index, row
 
     origin = f"run:{xxh3_128(json.dumps(facts, sort_keys=True).encode()).hexdigest()}"
     attribution = spec.attribution or (recipe.seeds.attribution if recipe.seeds else "")

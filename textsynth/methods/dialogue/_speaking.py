@@ -71,7 +71,7 @@ class Speaking:
         schema = text_schema(self.letters, done={"type": "boolean"} if may_end else {"const": False})
         view = scene.view(own="text")
         if scene.said:
-            asked = f"(Write what the person answers the {scene.names[1]}, in new words."
+            asked = f"(Write what the person answers the {scene.names[1]}, in a few new words."
             view = add_words(view, asked + (" Set done to true if it got what it wants.)" if may_end else ")"))
         for step in self._steps(turn, self.most_requests):
             done = yield self._request(scene, step, remark(view, problem), schema, self.turn_tokens + 16)

@@ -247,9 +247,12 @@ def test_a_folder_of_the_model_may_be_relative_to_the_recipe(scripted, model, tm
 )
 def test_a_recipe_that_counts_in_a_way_that_cannot_be(tokens, scripted):
     with pytest.raises(RecipeError, match="tokens"):
-        recipe.parse(scripted | {"export": {"tokens": tokens}}, Path())
+        recipe.parse(scripted | {"model": "default", "export": {"tokens": tokens}}, Path())
 
 
 def test_true_counts_by_the_defaults(scripted):
-    assert recipe.parse(scripted | {"export": {"tokens": True}}, Path()).export.tokens == recipe.TokenSpec()
+    asked = scripted | {"model": "default", "export": {"tokens": True}}
+    assert recipe.parse(asked, Path()).export.tokens == recipe.TokenSpec()
+    with pytest.raises(RecipeError, match="'scripted' has no tokenizer here"):
+        recipe.parse(asked | {"model": "scripted"}, Path())
     assert recipe.parse(scripted | {"export": {"tokens": False}}, Path()).export.tokens is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from textsynth.methods import Setting
 from textsynth.methods._fields import SEED_STEP, parse
 from textsynth.records import Completion, Draw, Drop, Message, Request
 from textsynth.schema import RecordSchema, load
+
+REFUSAL = re.compile(
+    r"\A\W*(?:i'm |i am )?(?:very |so )?sorry\b|\bas an ai\b|\A\W*i (?:can't|cannot|am unable)", re.IGNORECASE
+)
+"""How a model begins that does not do what it was asked."""
 
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
 CUT = "raise the greatest length of the text in the schema, or ask for shorter ones"

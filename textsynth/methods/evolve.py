@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from textsynth.methods import Method, Setting, Steps
 from textsynth.methods._fields import SEED_STEP, parse
-from textsynth.methods._texts import TEXT, ask_text, with_fields
+from textsynth.methods._texts import REFUSAL, TEXT, ask_text, with_fields
 from textsynth.overlap import rouge_l
 from textsynth.prompts import Prompt
 from textsynth.records import Candidate, Completion, Draw, Drop, Record, Request
@@ -49,9 +49,6 @@ HARDER = (
 _TALK = re.compile(
     r"\b(?:given|rewritten|created|new|original|evolved)[ _-]?(?:prompt|task|instruction)s?\b|#\w+(?: \w+)*#",
     re.IGNORECASE,
-)
-_REFUSAL = re.compile(
-    r"\A\W*(?:i'm |i am )?(?:very )?sorry\b|\bas an ai\b|\A\W*i (?:can't|cannot|am unable)", re.IGNORECASE
 )
 
 
@@ -214,7 +211,7 @@ class Evolve(Method):
         """Return why an evolution is none."""
         if match := _TALK.search(text):
             return Drop("not_evolved", f"talks about the prompt: {match[0]!r}")
-        if _REFUSAL.search(text.replace("’", "'")):
+        if REFUSAL.search(text.replace("’", "'")):
             return Drop("not_evolved", f"refuses: {text[:60]!r}")
         if "{" in text and "{" not in earlier[0]:
             return Drop("not_evolved", f"leaves a blank to fill in: {text[:60]!r}")

@@ -144,4 +144,5 @@ def parse(data: dict[str, Any], folder: Path) -> MixSpec:
 
 def keys_at(path: Any) -> list[str]:
     """Return the keys that may stand where the last key of ``path`` does."""
-    return list((MixSpec if len(path) == 1 else SourceSpec).model_fields)
+    part = MixSpec if len(path) == 1 else SourceSpec
+    return [field.alias or name for name, field in part.model_fields.items()]

@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 
 from textsynth.methods import Setting
 from textsynth.methods._fields import SEED_STEP
+from textsynth.methods._texts import REFUSAL
 from textsynth.overlap import rouge_l
 from textsynth.records import Completion, Draw, Drop, Message, Request
 from textsynth.text import fold, words
@@ -27,9 +28,6 @@ MOST_WAYS = 16
 TRIES = 100
 """Numbers of requests that each answer has."""
 _ENDS = re.compile(r"(?<!\d)[.!?][\"')\]]*(?=\s)")  # not the "6." of a list
-_REFUSAL = re.compile(
-    r"\A\W*(?:i'm |i am )?(?:very |so )?sorry\b|\bas an ai\b|\A\W*i (?:can't|cannot|am unable)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +131,7 @@ class Writer:
         if not text:
             cut = done.finish_reason == "length"
             return Drop("cut_answer", f"cut after {done.tokens} tokens") if cut else Drop("empty_answer", "no text")
-        if _REFUSAL.search(text):
+        if REFUSAL.search(text):
             return Drop("refused_answer", text[:80])
         for other in earlier:
             alike = 1.0 if fold(text) == fold(other.text) else rouge_l(words(text), words(other.text))
